@@ -1,4 +1,4 @@
-"""A service's own sign-in, kept alive: log in with the AppRole, renew at half the lifetime, log in anew when that fails."""
+"""A service's own sign-in, kept alive: log in, renew at half the lifetime, log in anew when that fails."""
 
 from __future__ import annotations
 
