@@ -1,0 +1,1 @@
+"""Tests mirror the rooms; each test name is a sentence."""
