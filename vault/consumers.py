@@ -27,9 +27,8 @@ ROLE_PARAMETERS: Json = {
     "token_ttl": TOKEN_TTL,
     "token_period": TOKEN_TTL,
     "token_no_default_policy": True,
-    "token_type": "service",
-    "bind_secret_id": True,
 }
+"""What each role carries. The policies of administrator and worker demand exactly these, and allow no others."""
 MAX_WRAPPED_FOR_S = 24 * 3600
 MIN_WRAPPED_FOR_S = 60
 """The policy's limits for how long a wrapped SecretID waits to be unwrapped."""
@@ -78,6 +77,8 @@ class Consumers:
         binding = {CONSUMER: name, BOUND: "yes" if certificate else "no", **about}
         if certificate:
             binding[CERTIFICATE] = certificate
+        if any("*" in value or "+" in value or "/" in value for value in binding.values()):
+            raise ValueError("a binding names one document")  # Vault refuses every request of such a consumer
         self._write_alias(role_id, binding, f"bind {name}")
 
     def bound_to(self, name: str) -> str | None:
@@ -106,18 +107,25 @@ class Consumers:
             aliases = self._aliases()
         except Denied:
             return {name: self.bound_to(name) for name in names}
-        found: dict[str, str | None] = dict.fromkeys(names)
+        of_name: dict[str, list[str | None]] = {name: [] for name in names}
         for metadata in aliases:
-            if metadata.get(CONSUMER) in found:
-                found[metadata[CONSUMER]] = metadata.get(CERTIFICATE)
-        return found
+            if metadata.get(CONSUMER) in of_name:
+                of_name[metadata[CONSUMER]].append(metadata.get(CERTIFICATE))
+        return {  # several: a role was removed by other hands, and its alias stayed; only one is the present role's
+            name: found[0] if len(found) == 1 else (self.bound_to(name) if found else None)
+            for name, found in of_name.items()
+        }
 
     def enroll(self, name: str, ttl_s: int) -> Enrollment:
         """Make a SecretID that nobody sees but the one who unwraps it, within `ttl_s` seconds.
 
         Raises:
             NotFound: there is no such consumer.
+            Rejected: `ttl_s` is less than a minute or more than a day.
         """
+        if not MIN_WRAPPED_FOR_S <= ttl_s <= MAX_WRAPPED_FOR_S:
+            reason = f"the time to unwrap must be {MIN_WRAPPED_FOR_S} to {MAX_WRAPPED_FOR_S} seconds"
+            raise Rejected(f"enrol {name}", status=400, reason=reason)
         role_id = self._role_id(name)
         answer = self._wire.call("POST", f"{self._role(name)}/secret-id", f"enrol {name}", body={}, wrap_ttl_s=ttl_s)
         wrapped = answer["wrap_info"]
@@ -155,10 +163,9 @@ class Consumers:
     def _mount_accessor(self) -> str:
         """The accessor of the consumers' mount: it never changes while the mount exists."""
         if not self._accessor:
-            answer = self._wire.call(
-                "GET", f"sys/auth/{self._server.consumer_mount}", "look up the mount of the consumers"
-            )
-            self._accessor = str((answer.get("data") or answer)["accessor"])
+            path = f"sys/internal/ui/mounts/auth/{self._server.consumer_mount}"  # `sys/auth/…` would need `sudo`
+            answer = self._wire.call("GET", path, "look up the mount of the consumers")
+            self._accessor = str(answer["data"]["accessor"])
         return self._accessor
 
     def _write_alias(self, role_id: str, binding: Mapping[str, str], what: str) -> None:
@@ -195,14 +202,3 @@ class Consumers:
             for alias in answer["data"]["key_info"].values()
             if alias["mount_accessor"] == accessor
         ]
-
-
-def check_ttl(ttl_s: int) -> None:
-    """Refuse a time to unwrap that the policy would refuse.
-
-    Raises:
-        Rejected: it is shorter than a minute or longer than a day.
-    """
-    if not MIN_WRAPPED_FOR_S <= ttl_s <= MAX_WRAPPED_FOR_S:
-        reason = f"the time to unwrap must be {MIN_WRAPPED_FOR_S} to {MAX_WRAPPED_FOR_S} seconds"
-        raise Rejected("enrol", status=400, reason=reason)

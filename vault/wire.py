@@ -208,7 +208,7 @@ def error_of(status: int, answer: Json, what: str, *, path: str = "", expect_ver
     error: VaultError = Rejected(what, status=status)
     if status == HTTPStatus.BAD_REQUEST and "check-and-set parameter did not match" in errors:
         error = Conflict(path, expect_version if expect_version is not None else -1)
-    elif status == HTTPStatus.FORBIDDEN:
+    elif status == HTTPStatus.FORBIDDEN or "does not exist during renewal" in errors:  # its role is revoked: a 500
         error = Denied(what, "Vault does not allow it")
     elif status == HTTPStatus.NOT_FOUND:
         error = _missing(answer, errors, what)

@@ -1,0 +1,1 @@
+"""The vault room, against a real OpenBao."""
