@@ -14,7 +14,7 @@ from pathlib import Path
 
 from service.embedded import leftovers, openbao
 from service.embedded.data_dir import DataDir, open_data_dir, remove_file
-from service.embedded.errors import EXIT_UNREACHABLE, CannotStart
+from service.embedded.errors import EXIT_UNREACHABLE, EXIT_WRONG_USAGE, CannotStart
 from service.embedded.http import Unanswered
 from service.embedded.local_ca import ensure_certificates, server_names
 from service.embedded.ports import Addresses, find_addresses
@@ -140,6 +140,8 @@ class _Machine:
                 await asyncio.to_thread(set_up, self._data, client, server, admin_password, self._setup_is_over)
             except (Unanswered, VaultError, CannotStart) as error:
                 await stop([self._openbao])
+                if isinstance(error, CannotStart) and error.exit_code == EXIT_WRONG_USAGE:
+                    raise
                 if attempt == SETUP_TRIES:
                     raise CannotStart(f"setup did not finish: {error}", exit_code=EXIT_UNREACHABLE) from None
                 _tell(f"setup was interrupted ({error}); trying again")

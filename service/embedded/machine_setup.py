@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 from service.embedded.data_dir import DataDir, write_file
 from service.embedded.openbao import OpenBao
@@ -39,13 +40,19 @@ def set_up(
     bootstrap.apply(vault)
     if not data.setup_done.exists():
         _ensure_admin(data, vault, admin_password)
-    for process, role in ROLES.items():
-        file = credentials_file(data, process)
-        if not file.exists():
-            role_id, secret_id = bootstrap.issue_service_credentials(vault, role)
-            write_file(file, json.dumps({"role_id": role_id, "secret_id": secret_id}).encode())
+    for process in ROLES:
+        write_credentials(vault, process, credentials_file(data, process))
     openbao.revoke(root_token)
     note_setup_done(data)
+
+
+def write_credentials(vault: Vault, process: str, file: Path) -> bool:
+    """Issue a process's credentials into `file`, unless it is there. Returns whether it was written."""
+    if file.exists():
+        return False
+    role_id, secret_id = bootstrap.issue_service_credentials(vault, ROLES[process])
+    write_file(file, json.dumps({"role_id": role_id, "secret_id": secret_id}).encode())
+    return True
 
 
 def _ensure_admin(data: DataDir, vault: Vault, password: str | None) -> None:

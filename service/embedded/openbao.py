@@ -92,14 +92,18 @@ def ensure_storage(data: DataDir) -> None:
     storage holds nothing of anybody, and nobody has its recovery key: it is begun again.
 
     Raises:
-        CannotStart: there is storage, and the key that opens it is gone.
+        CannotStart: the storage is gone, or the key that opens it.
     """
-    if data.initialising.exists():
+    begun = data.initialising.exists()
+    if begun:
         shutil.rmtree(data.raft)
         data.raft.mkdir(mode=0o700)
+    empty = not any(data.raft.iterdir())
     if data.seal_key.exists():
+        if empty and not begun:
+            raise CannotStart(f"{data.raft} is empty: the data is gone; restore it from a backup, or take a new folder")
         return
-    if any(data.raft.iterdir()):
+    if not empty:
         raise CannotStart(f"{data.seal_key} is missing, and nothing else opens the data; restore it from a backup")
     write_file(data.initialising, b"")
     write_file(data.seal_key, secrets.token_bytes(SEAL_KEY_BYTES))
