@@ -7,17 +7,20 @@ import json
 import os
 import signal
 import socket
+import ssl
 import stat
 import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from service.embedded import openbao, ports
 from service.embedded.data_dir import open_data_dir
+from service.embedded.local_ca import ensure_certificates, server_names
 from service.embedded.programs import openbao_program
 from service.embedded.supervisor import Child, stop
 from tests.embedded.running import Up, processes_of, wait_until
@@ -64,6 +67,11 @@ async def stray_root_tokens(folder: Path) -> int:
         finally:
             await stop([child])
         return strays
+
+
+def served_certificate(address: str) -> str:
+    host, _, port = address.removeprefix("https://").rpartition(":")
+    return ssl.get_server_certificate((host, int(port)))
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +192,39 @@ def test_a_killed_up_takes_its_processes_with_it_and_the_next_start_works(establ
         with up(established) as again:  # at once: OpenBao may still be closing its storage
             sign_in(again)
             assert len([command for command in processes_of(established).values() if "bao" in command]) == 1
+
+
+def test_a_certificate_near_its_end_is_issued_again_and_served(established: Path):
+    with closing(open_data_dir(established)) as data:
+        (data.tls / "vault.pem").unlink()
+        names = server_names("127.0.0.1")
+        assert ensure_certificates(data, names, datetime.now(UTC) - timedelta(days=310)) == ("vault",)
+        nearly_over = (data.tls / "vault.pem").read_text()
+    with up(established) as run:
+        assert served_certificate(run.address("vault")) not in nearly_over
+        log_in(run, "worker")
+
+
+async def test_openbao_serves_a_renewed_certificate_after_its_reload_signal(established: Path):
+    with closing(open_data_dir(established)) as data:
+        addresses = ports.find_addresses("127.0.0.1", {"vault": 0})
+        listen = addresses.listen("vault")
+        openbao.write_configuration(data, listen=listen, reach=listen, for_setup=False)
+        child = Child(openbao_program(data, addresses, os.environ))
+        child.start()
+        try:
+            assert child.program.healthy
+            wait_until(child.program.healthy, "OpenBao", limit_s=20)
+            before = served_certificate(addresses.url("vault"))
+            later = datetime.now(UTC) + timedelta(days=310)
+            assert "vault" in ensure_certificates(data, server_names("127.0.0.1"), later)
+            assert child.program.reload
+            child.send(child.program.reload)
+            wait_until(lambda: served_certificate(addresses.url("vault")) != before, "the new one", limit_s=10)
+        finally:
+            await stop([child])
+        for server in ("vault", "web", "delivery"):
+            (data.tls / f"{server}.pem").unlink()  # from the future
 
 
 def test_lost_credentials_are_issued_again(established: Path):
