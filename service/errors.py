@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from service.pki.finding import Finding
 
 
-class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem, and so do we
+class Problem(Exception):
     """A request that was not carried out; nothing was written.
 
     Attributes:

@@ -6,7 +6,29 @@ import enum
 from dataclasses import dataclass
 from typing import Literal
 
-Field = Literal["name", "private_key", "certificate", "ca", "passphrase", "hosts"]
+Field = Literal[
+    # of a certificate
+    "name",
+    "private_key",
+    "certificate",
+    "ca",
+    "passphrase",
+    "hosts",
+    "display_name",
+    "comment",
+    "labels",
+    # of a relay or a container provider and its clusters
+    "host",
+    "port",
+    "tls_mode",
+    "provider",
+    "kind",
+    "visibility",
+    "multi_cluster",
+    "clusters",
+    "url",
+    "server_name",
+]
 
 
 class Severity(enum.StrEnum):

@@ -1,0 +1,231 @@
+"""What a certificate says: read once, kept as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from service.pki.keys import describe_public_key, spki_sha256
+
+_USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
+ANY_USAGE = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
+"""anyExtendedKeyUsage (RFC 5280 §4.2.1.12)."""
+
+
+class Unreadable(ValueError):
+    """A certificate whose content cannot be read. The text quotes none of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """One X.509 certificate.
+
+    Attributes:
+        subject, issuer: RFC 4514 names.
+        serial, fingerprint_sha256, spki_sha256: lower-case hex without colons.
+        not_before, not_after: aware UTC.
+        dns_names, ip_addresses: from the subject alternative name, as written, lower-case.
+        extended_key_usages: `serverAuth`, `clientAuth`, else dotted; empty when there is no such extension.
+        is_ca: basicConstraints says CA, and keyUsage, when there, allows signing certificates.
+        self_signed: issuer is subject, and its own key verifies the signature.
+    """
+
+    subject: str
+    common_name: str | None
+    issuer: str
+    issuer_common_name: str | None
+    serial: str
+    not_before: datetime
+    not_after: datetime
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+    extended_key_usages: tuple[str, ...]
+    key_algorithm: str
+    key_size_bits: int
+    signature_algorithm: str
+    is_ca: bool
+    self_signed: bool
+    fingerprint_sha256: str
+    spki_sha256: str
+
+    @property
+    def title(self) -> str:
+        """What a person calls it: its common name, its first host name, or its whole subject."""
+        return self.common_name or next(iter(self.dns_names), "") or self.subject or f"serial {self.serial}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of the API; times as RFC 3339."""
+        return _json(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFacts:
+    """What a stored bundle says without its key.
+
+    Attributes:
+        chain: leaf first.
+        ca: the authorities whose clients an mTLS relay accepts; may be empty.
+        chain_complete: a client that trusts the root can build the path from what the server sends.
+    """
+
+    chain: tuple[CertificateFacts, ...]
+    ca: tuple[CertificateFacts, ...]
+    chain_complete: bool
+
+    @property
+    def leaf(self) -> CertificateFacts:
+        """The certificate of the host itself."""
+        return self.chain[0]
+
+    @property
+    def not_after(self) -> datetime:
+        """When it stops working: the earliest end in the chain."""
+        return min(certificate.not_after for certificate in self.chain)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of the API (INTERFACE: `facts`)."""
+        return {
+            "chain": [certificate.as_json() for certificate in self.chain],
+            "ca": [certificate.as_json() for certificate in self.ca],
+            "chain_complete": self.chain_complete,
+            "not_after": self.not_after.isoformat(),
+        }
+
+
+def read_facts(certificate_pem: str, ca_pem: str = "") -> BundleFacts:
+    """The facts of stored, already checked material: the chain leaf first.
+
+    Raises:
+        Unreadable: it is not what Keystead stored.
+    """
+    try:
+        chain = x509.load_pem_x509_certificates(certificate_pem.encode())
+        ca = x509.load_pem_x509_certificates(ca_pem.encode()) if ca_pem.strip() else []
+    except ValueError:
+        raise Unreadable("the stored certificate is not readable PEM") from None
+    return bundle_facts([(one, certificate_facts(one)) for one in chain], [certificate_facts(one) for one in ca])
+
+
+def bundle_facts(
+    chain: Sequence[tuple[x509.Certificate, CertificateFacts]], ca: Sequence[CertificateFacts]
+) -> BundleFacts:
+    """The facts of a chain that is in order."""
+    facts = tuple(fact for _, fact in chain)
+    return BundleFacts(chain=facts, ca=tuple(ca), chain_complete=is_complete(facts, ca))
+
+
+def is_complete(chain: Sequence[CertificateFacts], ca: Sequence[CertificateFacts]) -> bool:
+    """Whether nothing is missing between the leaf and a root. Servers need not send the root (RFC 8446 §4.4.2).
+
+    A chain with an intermediate ends at a root that its clients have. A lone leaf is complete when it is self-signed,
+    or when its issuer is a root that is known here, from the CA field.
+    """
+    last = chain[-1]
+    if len(chain) > 1 or last.self_signed:
+        return True
+    return any(one.subject == last.issuer and one.self_signed for one in ca)
+
+
+def certificate_facts(certificate: x509.Certificate) -> CertificateFacts:
+    """The facts of one certificate.
+
+    Raises:
+        Unreadable: an extension or the key in it cannot be read.
+    """
+    try:
+        return _facts(certificate)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise Unreadable("a field of the certificate is malformed") from None
+
+
+def _facts(certificate: x509.Certificate) -> CertificateFacts:
+    extensions = certificate.extensions
+    dns_names, ip_addresses = _names(extensions)
+    public_key = certificate.public_key()
+    algorithm, size_bits = describe_public_key(public_key)
+    return CertificateFacts(
+        subject=certificate.subject.rfc4514_string(),
+        common_name=_common_name(certificate.subject),
+        issuer=certificate.issuer.rfc4514_string(),
+        issuer_common_name=_common_name(certificate.issuer),
+        serial=f"{certificate.serial_number:x}",
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        dns_names=dns_names,
+        ip_addresses=ip_addresses,
+        extended_key_usages=_usages(extensions),
+        key_algorithm=algorithm,
+        key_size_bits=size_bits,
+        signature_algorithm=_signature_algorithm(certificate),
+        is_ca=_is_ca(extensions),
+        self_signed=certificate.issuer == certificate.subject and issued_by(certificate, certificate),
+        fingerprint_sha256=certificate.fingerprint(hashes.SHA256()).hex(),
+        spki_sha256=spki_sha256(public_key),  # type: ignore[arg-type] # any public key has an SPKI
+    )
+
+
+def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `issuer`'s key made the signature on `certificate`, and the names say so too."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _common_name(name: x509.Name) -> str | None:
+    found = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else None
+
+
+def _names(extensions: x509.Extensions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    try:
+        alternative = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return (), ()
+    dns = tuple(name.lower() for name in alternative.get_values_for_type(x509.DNSName))
+    return dns, tuple(str(address) for address in alternative.get_values_for_type(x509.IPAddress))
+
+
+def _usages(extensions: x509.Extensions) -> tuple[str, ...]:
+    try:
+        usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(_USAGES.get(usage, usage.dotted_string) for usage in usages)
+
+
+def _is_ca(extensions: x509.Extensions) -> bool:
+    try:
+        if not extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+    except x509.ExtensionNotFound:
+        return False
+    try:
+        return extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        return True
+
+
+def _signature_algorithm(certificate: x509.Certificate) -> str:
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return certificate.signature_algorithm_oid.dotted_string
+    if algorithm is None:
+        return "Ed25519"
+    return algorithm.name.upper().replace("SHA", "SHA-").replace("SHA--", "SHA-")
+
+
+def _json(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+    }
