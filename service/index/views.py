@@ -1,0 +1,154 @@
+"""What the index shows: immutable views, and the snapshot that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from service.pki.facts import BundleFacts
+from service.records import Cluster, Provider, Relay, Status, relay_consumer
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateView:
+    """The current version of a certificate, without its key.
+
+    Attributes:
+        version: the current version's number; it is the `ETag`.
+        facts: None when it is deleted or cannot be read (`problem` says why).
+        certificate: PEM, leaf first; empty when `facts` is None.
+        ca: PEM; empty when there is none.
+        changed_by: who wrote the current version; empty when Keystead did not write it.
+        created_at: when its first version was written.
+        updated_at: when the current version was written.
+        deleted: whether it is deleted (and can be restored).
+        problem: why it cannot be shown, in one sentence; empty when it can.
+    """
+
+    name: str
+    display_name: str
+    comment: str
+    labels: Mapping[str, str]
+    version: int
+    facts: BundleFacts | None
+    certificate: str
+    ca: str
+    changed_by: str
+    created_at: datetime
+    updated_at: datetime
+    deleted: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Who is bound to a certificate, by name."""
+
+    relays: tuple[Relay, ...] = ()
+    clusters: tuple[tuple[Provider, Cluster], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.relays) + len(self.clusters)
+
+    @property
+    def consumers(self) -> tuple[str, ...]:
+        """The consumers' names, relays first."""
+        return (
+            *(relay.consumer for relay in self.relays),
+            *(provider.consumer(cluster.name) for provider, cluster in self.clusters),
+        )
+
+
+NO_USERS = Users()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the journal: who changed what. `version` is None where there is none."""
+
+    sequence: int
+    at: datetime
+    kind: str
+    name: str
+    action: str
+    version: int | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """Everything public at one moment. Immutable; mappings are ordered by name.
+
+    Attributes:
+        certificates: by name; the deleted that can be restored are among them.
+        statuses: by consumer.
+        changes: the last changes, oldest first.
+        unreadable: documents that cannot be understood, by path (`relays/eu`), with the reason.
+        sequence: the journal's number up to which it is true.
+        read_at: when that was so.
+    """
+
+    certificates: Mapping[str, CertificateView]
+    relays: Mapping[str, Relay]
+    providers: Mapping[str, Provider]
+    statuses: Mapping[str, Status]
+    changes: tuple[Change, ...]
+    unreadable: Mapping[str, str]
+    sequence: int
+    read_at: datetime
+    _users: Mapping[str, Users] = field(init=False, repr=False)
+    _consumers: Mapping[str, Relay | tuple[Provider, Cluster]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_users", MappingProxyType(_users_of(self.relays, self.providers)))
+        object.__setattr__(self, "_consumers", MappingProxyType(_consumers_of(self.relays, self.providers)))
+
+    def used_by(self, certificate: str) -> Users:
+        """Who is bound to a certificate; nobody when there is no such certificate."""
+        return self._users.get(certificate, NO_USERS)
+
+    def consumer(self, name: str) -> Relay | tuple[Provider, Cluster] | None:
+        """The relay or the cluster that a consumer is."""
+        return self._consumers.get(name)
+
+    @property
+    def consumers(self) -> Mapping[str, Relay | tuple[Provider, Cluster]]:
+        """Every consumer by name."""
+        return self._consumers
+
+    def bound_to(self, consumer: str) -> str | None:
+        """The certificate a consumer is bound to, by the records; None when to none."""
+        found = self._consumers.get(consumer)
+        if found is None:
+            return None
+        return found.certificate if isinstance(found, Relay) else found[1].certificate
+
+
+def _users_of(relays: Mapping[str, Relay], providers: Mapping[str, Provider]) -> dict[str, Users]:
+    of_relays: dict[str, list[Relay]] = {}
+    of_clusters: dict[str, list[tuple[Provider, Cluster]]] = {}
+    for relay in relays.values():
+        if relay.certificate:
+            of_relays.setdefault(relay.certificate, []).append(relay)
+    for provider in providers.values():
+        for cluster in provider.clusters:
+            if cluster.certificate:
+                of_clusters.setdefault(cluster.certificate, []).append((provider, cluster))
+    return {
+        name: Users(relays=tuple(of_relays.get(name, ())), clusters=tuple(of_clusters.get(name, ())))
+        for name in of_relays.keys() | of_clusters.keys()
+    }
+
+
+def _consumers_of(
+    relays: Mapping[str, Relay], providers: Mapping[str, Provider]
+) -> dict[str, Relay | tuple[Provider, Cluster]]:
+    found: dict[str, Relay | tuple[Provider, Cluster]] = {
+        relay_consumer(relay.name): relay for relay in relays.values()
+    }
+    for provider in providers.values():
+        for cluster in provider.clusters:
+            found[provider.consumer(cluster.name)] = (provider, cluster)
+    return found
