@@ -7,7 +7,7 @@ from datetime import datetime
 
 from service.index import Index, ListQuery, Page
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts
-from service.records import Purpose
+from service.pki.coverage import Purpose
 from vault.session import Vault
 
 
