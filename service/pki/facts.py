@@ -90,12 +90,13 @@ class BundleFacts:
         return min(certificate.not_after for certificate in self.chain)
 
     def as_json(self) -> dict[str, Any]:
-        """The shape of the API (INTERFACE: `facts`)."""
+        """The shape of the API (INTERFACE: `facts`): the leaf's facts, and the chain, CA and `ends_at` beside them."""
         return {
+            **self.leaf.as_json(),
             "chain": [certificate.as_json() for certificate in self.chain],
             "ca": [certificate.as_json() for certificate in self.ca],
             "chain_complete": self.chain_complete,
-            "not_after": self.not_after.isoformat(),
+            "ends_at": self.not_after.isoformat(),
         }
 
 
