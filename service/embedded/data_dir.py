@@ -71,7 +71,10 @@ def open_data_dir(path: Path) -> DataDir:
     Raises:
         CannotStart: it cannot be written, belongs to something else, is in use, or was made by a newer Keystead.
     """
-    root = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow a link that may move
+    try:
+        root = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow a link that may move
+    except RuntimeError:
+        raise CannotStart(f"{path} names no directory: this user has no home; choose one with --data-dir") from None
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         names = {name for name in os.listdir(root) if not name.startswith(_UNFINISHED)}  # noqa: PTH208 - names only

@@ -8,7 +8,7 @@ EXIT_UNREACHABLE = 3
 """A process of ours did not come up."""
 
 
-class CannotStart(Exception):  # noqa: N818 - read as a sentence where it is raised
+class CannotStart(Exception):
     """`str(error)` is one line for the terminal. It never holds a secret."""
 
     def __init__(self, reason: str, *, exit_code: int = EXIT_WRONG_USAGE) -> None:

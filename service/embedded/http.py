@@ -18,8 +18,12 @@ _MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """A list of token accessors is the largest answer that is read here."""
 
 
-class Unanswered(Exception):  # noqa: N818
-    """No usable answer came. Says where and how, never what was sent or answered."""
+class Unanswered(Exception):
+    """No usable answer came. Says where and how, never what was sent or answered. `status`: of the refusal, if any."""
+
+    def __init__(self, what: str, status: int | None = None) -> None:
+        super().__init__(what)
+        self.status = status
 
 
 class Origin:
@@ -54,7 +58,7 @@ class Origin:
         """
         status, content = self._request(method, path, body, token, timeout_s)
         if not 200 <= status < 300:
-            raise Unanswered(f"{method} {path} was answered with {status}")
+            raise Unanswered(f"{method} {path} was answered with {status}", status)
         try:
             answer = json.loads(content) if content else {}
         except ValueError:
@@ -67,6 +71,8 @@ class Origin:
         self, method: str, path: str, body: dict[str, Any] | None, token: str, timeout_s: float
     ) -> tuple[int, bytes]:
         headers = {"X-Vault-Token": token} if token else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         connection = self._connection(timeout_s)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)

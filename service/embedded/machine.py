@@ -15,7 +15,7 @@ from pathlib import Path
 from service.embedded import leftovers, openbao
 from service.embedded.data_dir import DataDir, open_data_dir, remove_file
 from service.embedded.errors import EXIT_UNREACHABLE, EXIT_WRONG_USAGE, CannotStart
-from service.embedded.http import Unanswered
+from service.embedded.http import Origin, Unanswered
 from service.embedded.local_ca import ensure_certificates, server_names
 from service.embedded.ports import Addresses, find_addresses
 from service.embedded.programs import Programs, openbao_program, service_programs
@@ -38,6 +38,7 @@ class Options:
     web_port: int
     delivery_port: int
     vault_port: int
+    demo: bool = False
 
 
 async def run(
@@ -60,19 +61,35 @@ async def run(
     """
     os.umask(0o077)
     with closing(open_data_dir(options.data_dir)) as data:
-        leftovers.end_leftovers(data.identity)
-        wanted = {"web": options.web_port, "delivery": options.delivery_port, "vault": options.vault_port}
-        addresses = find_addresses(options.host, wanted)
-        machine = _Machine(data, addresses, environment, programs)
-        work = asyncio.create_task(machine.work(admin_password, say))
-        told = _cancel_on_signals(work)
         try:
-            await work
-        except asyncio.CancelledError:
-            if not told:
-                raise
-        finally:
-            await machine.stop()
+            await _run_in(data, options, admin_password, environment, say=say, programs=programs)
+        except OSError as error:  # a full disk, a file that somebody else owns
+            raise CannotStart(f"{error.filename or data.root}: {error.strerror}", exit_code=EXIT_UNREACHABLE) from None
+
+
+async def _run_in(
+    data: DataDir,
+    options: Options,
+    admin_password: str | None,
+    environment: Mapping[str, str],
+    *,
+    say: Say,
+    programs: Programs,
+) -> None:
+    """`run`, with the directory's lock held."""
+    leftovers.end_leftovers(data.identity)
+    wanted = {"web": options.web_port, "delivery": options.delivery_port, "vault": options.vault_port}
+    addresses = find_addresses(options.host, wanted)
+    machine = _Machine(data, addresses, environment, programs)
+    work = asyncio.create_task(machine.work(admin_password, say, demo=options.demo))
+    told = _cancel_on_signals(work)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not told:
+            raise
+    finally:
+        await machine.stop()
 
 
 def _cancel_on_signals(work: asyncio.Task[None]) -> list[signal.Signals]:
@@ -101,7 +118,7 @@ class _Machine:
         self._others = [Child(program) for program in programs(data, addresses, environment)]
         self._stopping = False
 
-    async def work(self, admin_password: str | None, say: Say) -> None:
+    async def work(self, admin_password: str | None, say: Say, *, demo: bool) -> None:
         """Start, say `ready`, and go on until cancelled."""
         openbao.ensure_storage(self._data)
         self._ensure_certificates()
@@ -112,6 +129,8 @@ class _Machine:
         for child in (self._openbao, *self._others):
             self._supervisor.watch(child)
         await self._supervisor.wait_ready(READY_LIMIT_S)
+        if demo:
+            await self._show_demo(admin_password)
         say(self._ready_line())
         while True:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
@@ -148,6 +167,24 @@ class _Machine:
             else:
                 remove_file(self._data.setup_socket)
                 return
+
+    async def _show_demo(self, admin_password: str | None) -> None:
+        """Seed the demonstration. When that fails, the product runs all the same, and says why."""
+        from service.embedded.demo import AdminApi, seed  # noqa: PLC0415 - most starts show none
+
+        def make() -> None:
+            password = admin_password or self._data.admin_password.read_text("ascii")
+            console = Origin(self._addresses.reach, self._addresses.ports["web"], ca_file=self._data.ca_file)
+            api = AdminApi(console, password)
+            try:
+                seed(self._data, api, datetime.now(UTC))
+            finally:
+                api.close()
+
+        try:
+            await asyncio.to_thread(make)
+        except (Unanswered, OSError, ValueError) as error:
+            _tell(f"the demonstration was not made: {error}")
 
     def _setup_is_over(self) -> bool:
         return self._stopping or not self._openbao.running()

@@ -13,13 +13,12 @@ from pathlib import Path
 
 from service.embedded.data_dir import DataDir, write_file
 from service.embedded.openbao import OpenBao
-from service.embedded.setup_state import credentials_file, note_setup_done
+from service.embedded.setup_state import ADMIN, credentials_file, note_setup_done
 from vault import bootstrap
 from vault.session import Server, Token, Vault
 
 ROLES: dict[str, bootstrap.ServiceRole] = {"web": "index", "delivery": "index", "worker": "worker"}
 """Which role each process signs in with. Each has a SecretID of its own."""
-ADMIN = "admin"
 _PASSWORD_BYTES = 18
 
 

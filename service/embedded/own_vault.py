@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.embedded.errors import EXIT_UNREACHABLE, CannotStart
-from service.embedded.machine_setup import ADMIN, ROLES, write_credentials
+from service.embedded.machine_setup import ROLES, write_credentials
+from service.embedded.setup_state import ADMIN
 from vault import bootstrap
 from vault.bootstrap import Difference
 from vault.errors import Denied, Unreachable, VaultError

@@ -13,6 +13,8 @@ from service.embedded.data_dir import DataDir, write_file
 
 PROCESSES = ("web", "delivery", "worker")
 """The processes that sign in with credentials of their own."""
+ADMIN = "admin"
+"""The first administrator."""
 _SESSION_KEY_BYTES = 32
 
 

@@ -15,18 +15,17 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from service.embedded import openbao, ports
 from service.embedded.data_dir import open_data_dir
+from service.embedded.http import Origin, Unanswered
 from service.embedded.local_ca import ensure_certificates, server_names
 from service.embedded.programs import openbao_program
 from service.embedded.supervisor import Child, stop
 from tests.embedded.running import Up, processes_of, wait_until
-from vault import login
-from vault.errors import SignInRefused, Unreachable
-from vault.session import Server, Vault
 
 pytestmark = pytest.mark.live
 
@@ -39,16 +38,23 @@ def up(folder: Path, *arguments: str, password: str | None = PASSWORD) -> Up:
     return Up([sys.executable, SCRIPT, str(folder), *arguments], folder, environment)
 
 
-def sign_in(run: Up, password: str = PASSWORD) -> Vault:
-    server = Server(run.address("vault"), ca_file=run.folder / "ca.pem")
-    signed_in = login.sign_in(server, method="userpass", mount="userpass", username="admin", password=password)
-    return Vault(server, signed_in.token)
+def _vault(run: Up) -> Origin:
+    parts = urlsplit(run.address("vault"))
+    assert parts.hostname
+    return Origin(parts.hostname, parts.port or 0, ca_file=run.folder / "ca.pem")
 
 
-def log_in(run: Up, process: str) -> Vault:
-    server = Server(run.address("vault"), ca_file=run.folder / "ca.pem")
+def sign_in(run: Up, password: str = PASSWORD) -> list[str]:
+    """The policies of the administrator; Unanswered when OpenBao is down or refuses the password."""
+    answer = _vault(run).json("POST", "/v1/auth/userpass/login/admin", {"password": password})
+    return list(answer["auth"]["policies"])
+
+
+def log_in(run: Up, process: str) -> list[str]:
+    """The policies of one of the processes."""
+    vault = _vault(run)
     credentials = json.loads((run.folder / "credentials" / f"{process}.json").read_text())
-    return Vault(server, login.service_login(server, credentials["role_id"], credentials["secret_id"]).token)
+    return list(vault.json("POST", "/v1/auth/keystead-services/login", credentials)["auth"]["policies"])
 
 
 async def stray_root_tokens(folder: Path) -> int:
@@ -111,14 +117,14 @@ def test_a_given_password_is_written_nowhere(established: Path):
 def test_a_second_start_keeps_everything_on_other_ports_and_in_another_place(established: Path):
     with up(established) as run:
         first = run.address("vault")
-        log_in(run, "worker").lookup_self()
+        assert log_in(run, "worker") == ["keystead-worker"]
     moved = established.with_name("moved")
     established.rename(moved)
     try:
         with up(moved) as run:
             assert run.address("vault") != first
-            assert "keystead-admin" in sign_in(run).lookup_self().policies
-            assert log_in(run, "web").lookup_self().entity_name == "index"
+            assert "keystead-admin" in sign_in(run)
+            assert log_in(run, "web") == ["keystead-index"]
     finally:
         moved.rename(established)
 
@@ -129,7 +135,7 @@ def test_a_generated_password_lies_in_its_file_and_nowhere_else(tmp_path: Path):
         run.wait_ready()
         password = (folder / "admin-password").read_text()
         assert len(password) >= 20
-        assert "keystead-admin" in sign_in(run, password).lookup_self().policies
+        assert "keystead-admin" in sign_in(run, password)
         for process in processes_of(folder):
             seen = Path(f"/proc/{process}/cmdline").read_bytes() + Path(f"/proc/{process}/environ").read_bytes()
             assert password.encode() not in seen
@@ -180,7 +186,7 @@ def test_a_killed_openbao_is_started_again_and_unseals_itself(established: Path)
 def signs_in(run: Up) -> bool:
     try:
         sign_in(run)
-    except Unreachable:
+    except Unanswered:
         return False
     return True
 
@@ -230,15 +236,15 @@ async def test_openbao_serves_a_renewed_certificate_after_its_reload_signal(esta
 def test_lost_credentials_are_issued_again(established: Path):
     (established / "credentials" / "delivery.json").unlink()
     with up(established) as run:
-        assert log_in(run, "delivery").lookup_self().entity_name == "index"
-        assert log_in(run, "web").lookup_self().entity_name == "index"
+        assert log_in(run, "delivery") == ["keystead-index"]
+        assert log_in(run, "web") == ["keystead-index"]
 
 
 def test_an_upgrade_with_other_policies_sets_up_again_and_leaves_the_password_alone(established: Path):
     (established / "setup.json").write_text('{"fingerprint": "of a former version"}')
     with up(established, password="another one") as run:
         sign_in(run)
-        with pytest.raises(SignInRefused):
+        with pytest.raises(Unanswered, match="answered with 4"):
             sign_in(run, "another one")
     assert json.loads((established / "setup.json").read_text())["fingerprint"] != "of a former version"
 
@@ -279,6 +285,17 @@ def test_a_lost_recovery_key_is_named_when_setup_is_due(established: Path):
     (established / "setup.json").write_bytes(done)
 
 
+def test_a_file_that_cannot_be_written_is_one_clear_line_and_stops_everything(established: Path):
+    log = established / "logs" / "openbao.log"
+    log.unlink()
+    log.mkdir()
+    with up(established) as run:
+        assert run.process.wait(20) == 3
+    assert run.errors == f"{log}: Is a directory\n"
+    assert processes_of(established) == {}
+    log.rmdir()
+
+
 MOMENTS: dict[str, Callable[[Path], object]] = {
     "before OpenBao has begun": lambda folder: (folder / "seal-key").exists(),
     "while it initialises": lambda folder: (folder / "setup-open").exists(),
@@ -303,8 +320,8 @@ async def test_a_kill_during_the_first_start_heals(tmp_path: Path, victim: str, 
             run.wait_ready()
             wait_until(lambda: signs_in(run), "OpenBao again", limit_s=20)
     with up(folder) as again:
-        assert "keystead-admin" in sign_in(again).lookup_self().policies
-        log_in(again, "worker").lookup_self()
+        assert "keystead-admin" in sign_in(again)
+        assert log_in(again, "worker") == ["keystead-worker"]
     assert again.process.returncode == 0
     assert not (folder / "setup-open").exists()
     assert await stray_root_tokens(folder) == 0
