@@ -122,7 +122,7 @@ class AsyncVault:
             f"write {path}",
             token,
             body=write_body(data, expect_version=expect_version, public=public),
-            expect_version=expect_version,
+            compare_and_set=(path, expect_version),
         )
         return int(answer["data"]["version"])
 
@@ -174,7 +174,7 @@ class AsyncVault:
         *,
         body: Json | None = None,
         version: int | None = None,
-        expect_version: int | None = None,
+        compare_and_set: tuple[str, int] | None = None,
     ) -> Json:
         if self._before_request is not None:
             self._before_request(method, path)
@@ -196,7 +196,7 @@ class AsyncVault:
         answer = json_of(content)
         if status < HTTPStatus.MULTIPLE_CHOICES:
             return answer
-        raise error_of(status, answer, what, path=path, expect_version=expect_version)
+        raise error_of(status, answer, what, compare_and_set)
 
 
 async def _each(read: Callable[[str], Awaitable[_T]], paths: Iterable[str], concurrency: int) -> AsyncIterator[_T]:

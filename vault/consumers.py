@@ -2,7 +2,7 @@
 
 A consumer `relay-eu` is the role `keystead-relay-eu` on the consumers' mount. What it may read is the `custom_metadata`
 of the identity alias of that role (the alias is named by the role's RoleID): the one templated policy of all consumers
-refers to it, and Vault evaluates it at each request, for tokens issued before, too (ADR 0002).
+refers to it, and Vault evaluates it at each request, for tokens issued before, too (ADR 0005).
 """
 
 from __future__ import annotations

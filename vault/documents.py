@@ -104,7 +104,7 @@ class Documents:
             self._at("data", path),
             f"write {path}",
             body=write_body(data, expect_version=expect_version, public=public),
-            expect_version=expect_version,
+            compare_and_set=(path, expect_version),
         )
         return int(answer["data"]["version"])
 
@@ -139,7 +139,7 @@ class Documents:
             self._at("data", path),
             f"change {path}",
             body={"options": {"cas": expect_version}, "data": body},
-            expect_version=expect_version,
+            compare_and_set=(path, expect_version),
         )
         return int(answer["data"]["version"])
 

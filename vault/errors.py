@@ -4,8 +4,6 @@ None of these carries a response body, a token or a secret: their texts may be l
 outside of `except` blocks, so that no `__context__` leads to a request with its headers.
 """
 
-# ruff: noqa: N818 - each names what happened; "Error" would add nothing
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -148,7 +148,7 @@ class Wire:
         params: Mapping[str, str | int] | None = None,
         wrap_ttl_s: int | None = None,
         timeout_s: float | None = None,
-        expect_version: int | None = None,
+        compare_and_set: tuple[str, int] | None = None,
     ) -> Json:
         """Send one request and return the answer's JSON, `{}` when it has none.
 
@@ -156,7 +156,7 @@ class Wire:
             method: GET, LIST, POST, PUT, PATCH or DELETE; a PATCH is sent as a JSON merge patch (RFC 7396).
             path: below `/v1/`.
             what: the operation, for errors.
-            expect_version: the version a compare-and-set names, for the error that it did not hold.
+            compare_and_set: the document and the version that must be current, for the error that it is not.
 
         Raises:
             VaultError: the kind that fits.
@@ -174,7 +174,7 @@ class Wire:
         answer = json_of(response.content)
         if response.status_code < HTTPStatus.MULTIPLE_CHOICES:
             return answer
-        raise error_of(response.status_code, answer, what, path=path, expect_version=expect_version)
+        raise error_of(response.status_code, answer, what, compare_and_set)
 
     def _send(self, method: str, path: str, what: str, options: dict[str, Any]) -> requests.Response:
         headers = {"Content-Type": MERGE_PATCH} if method == "PATCH" else None
@@ -202,12 +202,12 @@ def json_of(content: bytes) -> Json:
     return answer if isinstance(answer, dict) else {}
 
 
-def error_of(status: int, answer: Json, what: str, *, path: str = "", expect_version: int | None = None) -> VaultError:
+def error_of(status: int, answer: Json, what: str, compare_and_set: tuple[str, int] | None = None) -> VaultError:
     """The error that a status and its body mean. The body decides, and is not kept."""
     errors = " ".join(str(error) for error in answer.get("errors") or ())
     error: VaultError = Rejected(what, status=status)
-    if status == HTTPStatus.BAD_REQUEST and "check-and-set parameter did not match" in errors:
-        error = Conflict(path, expect_version if expect_version is not None else -1)
+    if compare_and_set and status == HTTPStatus.BAD_REQUEST and "check-and-set parameter did not match" in errors:
+        error = Conflict(*compare_and_set)
     elif status == HTTPStatus.FORBIDDEN or "does not exist during renewal" in errors:  # its role is revoked: a 500
         error = Denied(what, "Vault does not allow it")
     elif status == HTTPStatus.NOT_FOUND:

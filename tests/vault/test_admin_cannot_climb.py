@@ -307,7 +307,7 @@ def test_a_secret_id_waits_neither_shorter_nor_longer_than_the_policy_says(
 def test_an_alias_on_a_mighty_entity_would_have_made_its_role_mighty(
     instance: Instance, call: Call, names: dict[str, str]
 ) -> None:
-    """Why `canonical_id` is refused: what root can do here, an administrator must not (ADR 0002)."""
+    """Why `canonical_id` is refused: what root can do here, an administrator must not (ADR 0005)."""
     consumers = instance.admin.consumers
     consumers.ensure("relay-trojan")
     enrollment = consumers.enroll("relay-trojan", 60)

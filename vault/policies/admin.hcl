@@ -97,7 +97,7 @@ path "auth/${consumer_mount}/role/+/secret-id" {
 }
 
 # Bindings: the alias of a role. Only on the consumers' mount, and never on a chosen entity (`canonical_id`): a role
-# that logs in as another entity would get that entity's policies (ADR 0002).
+# that logs in as another entity would get that entity's policies (ADR 0005).
 path "identity/entity-alias" {
   capabilities = ["create", "update"]
   required_parameters = ["name", "mount_accessor", "custom_metadata"]
