@@ -1,0 +1,5 @@
+"""`python -m service.cli` is `keystead`."""
+
+from service.cli import main
+
+main()
