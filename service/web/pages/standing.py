@@ -1,4 +1,4 @@
-"""How things stand, in one word each: a certificate, a consumer, a pair of the two. Pure: reads the records it is given."""
+"""How things stand, in one word each: a certificate, a consumer. Pure: reads the records it is given."""
 
 from __future__ import annotations
 
@@ -42,11 +42,13 @@ def serving(view: CertificateView | None, certificate: str | None, status: Statu
         return Standing("unknown", "not bound")
     if view is None or view.deleted:
         return Standing("wrong", "certificate is gone")
-    if status is None:
-        return Standing("unknown", "never reported")
+    return _reported(view, status) if status else Standing("unknown", "never reported")
+
+
+def _reported(view: CertificateView, status: Status) -> Standing:
     if status.state == "failed":
         return Standing("wrong", f"failed at version {status.certificate_version}", status.at)
-    if status.certificate and status.certificate != certificate:
+    if status.certificate and status.certificate != view.name:
         return Standing("due", "serves the former one", status.at)
     if status.certificate_version == view.version:
         return Standing("ok", f"version {view.version}", status.at)

@@ -1,0 +1,211 @@
+"""Binding and enrolment, the same for a relay and for a provider's cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from flask import flash, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from service.errors import Problem
+from service.index import CertificateView
+from service.pki.coverage import Coverage
+from service.pki.finding import Finding, Severity
+from service.web.pages import consumers, frame
+from service.web.pages.forms import BindForm, ConfirmForm, EnrolForm
+from service.web.pages.standing import Standing, serving
+
+
+class OneTimeToken(Protocol):
+    """A token that shows itself only when asked."""
+
+    def reveal(self) -> str:
+        """The token."""
+
+
+class Enrolled(Protocol):
+    """What a new enrolment offers: the one-time token, the role, and until when."""
+
+    @property
+    def role_id(self) -> str:
+        """The AppRole's id; not a secret."""
+
+    @property
+    def expires_at(self) -> datetime:
+        """Until when the token can be used."""
+
+    @property
+    def wrapping_token(self) -> OneTimeToken:
+        """The token."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToAccept:
+    """A harm that has to be ticked before the binding is made."""
+
+    key: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a consumer is bound to, whether it fits, and the form that binds."""
+
+    action: str
+    form: BindForm
+    certificate: str | None
+    title: str
+    href: str
+    view: CertificateView | None
+    coverage: Coverage | None
+    serving: Standing
+    problem: str = ""
+    found: tuple[Finding, ...] = ()
+    to_accept: tuple[ToAccept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The enrolment panel."""
+
+    action: str
+    revoke_href: str
+    form: EnrolForm
+
+
+def coverage_of(consumer: str, certificate: str | None) -> Coverage | None:
+    """How a consumer's certificate fits it; None when it has none, or when that one is gone."""
+    view = frame.snapshot().certificates.get(certificate) if certificate else None
+    if view is None or view.facts is None:
+        return None
+    return frame.inventory().certificates.get(view.name).coverages.get(consumer)
+
+
+def told(refused: Problem) -> dict[str, Any]:
+    """What a form's template says about a refusal, with the harms that can be accepted."""
+    return {
+        "problem": refused.detail,
+        "found": refused.findings,
+        "conflicts": refused.conflicts,
+        "to_accept": to_accept(refused),
+    }
+
+
+def to_accept(refused: Problem | None) -> tuple[ToAccept, ...]:
+    """The harms of a binding that does not fit; nothing else can be accepted."""
+    if refused is None or refused.code != "binding.does-not-fit":
+        return ()
+    return tuple(ToAccept(it.code, it.message) for it in refused.findings if it.severity is Severity.ERROR)
+
+
+def binding_of(
+    consumer: str, certificate: str | None, action: str, coverage: Coverage | None, refused: Problem | None = None
+) -> Binding:
+    """The binding panel of a consumer; `refused` is why the last try was turned down."""
+    snapshot = frame.snapshot()
+    view = snapshot.certificates.get(certificate) if certificate else None
+    form = BindForm(formdata=request.form if refused else None, data={"certificate": ""})
+    form.certificate.choices = consumers.certificate_choices(snapshot, certificate)
+    return Binding(
+        action=action,
+        form=form,
+        certificate=certificate,
+        title=(view.display_name or view.name) if view else certificate or "",
+        href=url_for("pages.certificate", name=certificate) if view else "",
+        view=view if view and view.facts else None,
+        coverage=coverage,
+        serving=serving(view, certificate, snapshot.statuses.get(consumer)),
+        problem=refused.detail if refused else "",
+        found=refused.findings if refused else (),
+        to_accept=to_accept(refused),
+    )
+
+
+def change_binding(bind: Callable[[str | None, Sequence[str]], object], title: str, back: str) -> ResponseReturnValue:
+    """Carry out the bind form.
+
+    Args:
+        bind: binds to a certificate, or to none, accepting the harms of these codes.
+        title: the consumer's name for people.
+        back: its page.
+
+    Raises:
+        Problem: the caller shows it beside the form.
+    """
+    chosen = request.form.get("certificate", "")
+    if request.form.get("do") == "unbind":
+        bind(None, ())
+        flash(f"{title} is not bound any more.", "ok")
+    else:
+        if not chosen:
+            flash("Choose a certificate first.", "due")
+            return redirect(back, 303)
+        bind(chosen, request.form.getlist("accept"))
+        flash(f"{title} is bound to {chosen}. It may read it from its next request on.", "ok")
+    return redirect(back, 303)
+
+
+def show_enrolled(
+    enrollment: Enrolled, consumer: str, trail: list[tuple[str, str | None]], back: str
+) -> ResponseReturnValue:
+    """The one page that shows a one-time token. It is not kept anywhere, nor may a cache keep it."""
+    delivery_url = frame.ports().delivery_url
+    command = f"keystead agent enroll --url {delivery_url or 'https://HOST:8444'} --role-id {enrollment.role_id}"
+    page = render_template(
+        "parts/enrolled.html",
+        section=request.endpoint and ("relays" if "relay" in request.endpoint else "providers"),
+        trail=trail,
+        consumer=consumer,
+        enrollment=enrollment,
+        token=enrollment.wrapping_token.reveal(),
+        command=command,
+        done_href=back,
+    )
+    response = make_response(page)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def ttl_s() -> int:
+    """The chosen life of a one-time token; the form's own default for anything it does not offer."""
+    form = EnrolForm()
+    return int(form.ttl.data if form.validate() and form.ttl.data else form.ttl.default)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A page that asks for a name before it destroys."""
+
+    section: str
+    heading: str
+    trail: list[tuple[str, str | None]]
+    consequences: tuple[str, ...]
+    confirm_name: str
+    button: str
+    button_icon: str
+    back_href: str
+    done_href: str
+    done_message: str
+
+
+def confirm(what: Confirmation, act: Callable[[], object]) -> ResponseReturnValue:
+    """Ask; and act when the name was typed."""
+    form = ConfirmForm()
+    problem, conflicts, status = "", (), 200
+    if request.method == "POST":
+        status = 422
+        if not form.validate_on_submit() or form.confirm.data != what.confirm_name:
+            problem = f"To confirm, type {what.confirm_name}."
+        else:
+            try:
+                act()
+            except Problem as refused:
+                problem, conflicts, status = refused.detail, refused.conflicts, refused.status
+            else:
+                flash(what.done_message, "ok")
+                return redirect(what.done_href, 303)
+    fields = {name: getattr(what, name) for name in Confirmation.__slots__}
+    return render_template("parts/confirm.html", form=form, problem=problem, conflicts=conflicts, **fields), status

@@ -1,0 +1,174 @@
+"""Rotate: old against new, what it does to each consumer, and the harmful part accepted consumer by consumer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from markupsafe import Markup
+
+from service.errors import Problem
+from service.index import CertificateView
+from service.inventory.impact import Impact
+from service.inventory.profile import CheckReport
+from service.pki.facts import BundleFacts
+from service.pki.finding import Finding, Severity
+from service.web import filters, identity
+from service.web.pages import checks, consumers, frame
+from service.web.pages.blueprint import pages
+from service.web.pages.certificate import viewed
+from service.web.pages.forms import RotateForm
+
+NO_KEY: Final = Finding(
+    code="key.missing",
+    severity=Severity.ERROR,
+    message="KEY is empty.",
+    hint="Paste the new private key, or tick “Keep the current key”.",
+    field="private_key",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactRow:
+    """What happens to one consumer. A harmful row carries the key that accepts it."""
+
+    key: str
+    title: str
+    message: str
+    hint: str
+    harmful: bool
+
+
+def impact_rows(impacts: Sequence[Impact]) -> list[ImpactRow]:
+    """The impacts, the harmful first."""
+    snapshot = frame.snapshot()
+    rows = [
+        ImpactRow(it.acceptance, consumers.named(snapshot, it.consumer).title, it.message, it.hint, it.harmful)
+        for it in impacts
+    ]
+    return sorted(rows, key=lambda row: (not row.harmful, row.title))
+
+
+def names_of(facts: BundleFacts | None) -> tuple[str, ...]:
+    """Every name a bundle's leaf covers."""
+    return facts.leaf.dns_names + facts.leaf.ip_addresses if facts else ()
+
+
+def _compare(view: CertificateView, new: BundleFacts | None, *, key_kept: bool) -> dict[str, Any]:
+    before, after = names_of(view.facts), names_of(new)
+    return {
+        "view": view,
+        "old": view.facts,
+        "new": new,
+        "gained": tuple(name for name in after if name not in before),
+        "lost": tuple(name for name in before if name not in after) if new else (),
+        "key_kept": key_kept,
+    }
+
+
+def _what(form: RotateForm) -> dict[str, Any]:
+    """The form as the inventory takes it: `None` keeps what stands, an empty CA removes it."""
+    return {
+        "private_key": None if form.keep_key.data else form.private_key.data or None,
+        "certificate": form.certificate.data or None,
+        "ca": "" if form.remove_ca.data else form.ca.data or None,
+        "passphrase": form.passphrase.data or None,
+    }
+
+
+def _key_is_missing(form: RotateForm) -> bool:
+    """A new certificate, no key beside it, and nobody said that the current key stays."""
+    return bool(form.certificate.data) and not form.private_key.data and not form.keep_key.data
+
+
+def _report(view: CertificateView, form: RotateForm) -> CheckReport | None:
+    what = _what(form)
+    if what["private_key"] is None and what["certificate"] is None and what["ca"] is None:
+        return None
+    return frame.inventory().certificates.check(name=view.name, **what)
+
+
+def _show(view: CertificateView, form: RotateForm, report: CheckReport | None, **more: Any) -> str:  # noqa: ANN401
+    checked = report.checked if report else None
+    keeps = bool(form.keep_key.data or (report and not form.private_key.data))
+    context = checks.context(checked, more.pop("found", checked.findings if checked else ()), key_kept=keeps)
+    context |= _compare(view, checked.facts if checked else None, key_kept=keeps)
+    return render_template(
+        "certificates/rotate.html",
+        section="certificates",
+        form=form,
+        impacts=impact_rows(report.impact) if report else [],
+        accepted=request.form.getlist("accept"),
+        consumer_count=len(frame.snapshot().used_by(view.name)),
+        **(context | more),
+    )
+
+
+@pages.get("/certificates/<name>/rotate")
+@identity.required
+def certificate_rotate(name: str) -> ResponseReturnValue:
+    """The form, with what stands now on the left."""
+    view = viewed(name)
+    return _show(view, RotateForm(data={"expect_version": str(view.version)}), None)
+
+
+@pages.post("/certificates/<name>/rotate")
+@identity.required
+def certificate_rotate_now(name: str) -> ResponseReturnValue:
+    """Rotate, or show what stands in the way. "Check first" stores nothing."""
+    view, form = viewed(name), RotateForm()
+    again = {"key_must_be_pasted_again": bool(form.private_key.data)}
+    if not form.validate_on_submit() or not (form.expect_version.data or "").isdecimal():
+        return _show(view, form, None, problem="Something is missing or too long.", **again), 422
+    if _key_is_missing(form):
+        found = [NO_KEY]
+        return _show(view, form, None, problem="The new certificate needs its key.", found=found, **again), 422
+    if request.form.get("preview"):
+        return _show(view, form, _report(view, form), **again), 200
+    try:
+        made = frame.inventory().certificates.rotate(
+            name,
+            expect_version=int(form.expect_version.data or 0),
+            accept=request.form.getlist("accept"),
+            **_what(form),
+        )
+    except Problem as refused:
+        try:
+            report = _report(view, form)
+        except Problem:
+            report = None
+        more: dict[str, Any] = {"problem": refused.detail, "conflicts": refused.conflicts} | again
+        if report is None and refused.findings:
+            more["found"] = refused.findings
+        return _show(view, form, report, **more), refused.status
+    count = len(frame.snapshot().used_by(name))
+    following = f" {filters.plural(count, 'consumer')} will follow." if count else ""
+    flash(f"Version {made.view.version} of {made.view.display_name or name} is in place.{following}", "ok")
+    return redirect(url_for("pages.certificate_relays", name=name), 303)
+
+
+@pages.post("/certificates/<name>/rotate/check")
+@identity.required
+def certificate_rotate_check(name: str) -> ResponseReturnValue:
+    """The live check of a rotation: stores nothing; the fragment holds no key."""
+    view, form = viewed(name), RotateForm()
+    given = frozenset(field for field in ("private_key", "certificate", "ca", "passphrase") if form[field].data)
+    try:
+        report = _report(view, form)
+        found = checks.without_missing(report.checked.findings, given) if report else []
+    except Problem as refused:
+        report, found = None, list(refused.findings)
+    keeps = bool(form.keep_key.data or (report and not form.private_key.data))
+    context = checks.context(report.checked if report else None, found, key_kept=keeps)
+    context |= _compare(view, report.checked.facts if report else None, key_kept=keeps)
+    del context["by_field"]["name"]
+    impact = render_template(
+        "certificates/_impact.html",
+        impacts=impact_rows(report.impact) if report else [],
+        accepted=request.form.getlist("accept"),
+        consumer_count=len(frame.snapshot().used_by(name)),
+    )
+    return render_template("certificates/_rotation_checked.html", impact_html=Markup(impact), **context)  # noqa: S704 - made by our template
