@@ -239,15 +239,37 @@ ATTACKS: dict[str, tuple[str, str, Any]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def consumer(instance: Instance, names: dict[str, str]) -> Vault:
+    """A consumer that is bound to nothing."""
+    return enrolled(instance, "relay-own")
+
+
+def enrolled(instance: Instance, name: str) -> Vault:
+    """The consumer's own Vault."""
+    enrollment = instance.admin.consumers.enroll(name, 60)
+    secret_id = login.unwrap_secret_id(instance.server, enrollment.wrapping_token)
+    mount = instance.server.consumer_mount
+    return Vault(instance.server, login.service_login(instance.server, enrollment.role_id, secret_id, mount).token)
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize("role", ["admin", "auditor", "index"])
+@pytest.mark.parametrize("role", ["admin", "auditor", "index", "worker"])
 def test_nobody_of_us_can_grant_or_take(
     instance: Instance, call: Call, names: dict[str, str], role: str, attack: str
 ) -> None:
+    if (role, attack) == ("worker", "the list of aliases"):
+        return  # the one thing the worker may see besides: all bindings in one request
     verb, path, body = ATTACKS[attack]
     vault: Vault = getattr(instance, role)
     answer = call(vault.token, verb, filled(path, names), filled(body, names))
     assert answer.status == 403
+
+
+@pytest.mark.parametrize("attack", [attack for attack in ATTACKS if attack != "a consumer's report"])
+def test_a_consumer_can_neither(call: Call, consumer: Vault, names: dict[str, str], attack: str) -> None:
+    verb, path, body = ATTACKS[attack]
+    assert call(consumer.token, verb, filled(path, names), filled(body, names)).status == 403
 
 
 @pytest.mark.parametrize(
@@ -335,13 +357,15 @@ def test_people_do_not_carry_the_default_policy(instance: Instance) -> None:
     assert instance.auditor.lookup_self().policies == (instance.server.prefixed("auditor"),)
 
 
+def test_the_worker_hands_out_no_credentials(instance: Instance, names: dict[str, str], call: Call) -> None:
+    for wrap_ttl in ("", "300s"):
+        answer = call(instance.worker.token, "POST", filled(ROLE + "/secret-id", names), {}, wrap_ttl=wrap_ttl)
+        assert answer.status == 403
+
+
 def test_whoever_unwraps_an_enrolment_cannot_hand_its_token_on(instance: Instance, call: Call) -> None:
     instance.admin.consumers.ensure("relay-leaf")
-    enrollment = instance.admin.consumers.enroll("relay-leaf", 60)
-    secret_id = login.unwrap_secret_id(instance.server, enrollment.wrapping_token)
-    token: Token = login.service_login(
-        instance.server, enrollment.role_id, secret_id, instance.server.consumer_mount
-    ).token
+    token: Token = enrolled(instance, "relay-leaf").token
     for path in ("auth/token/create", "auth/token/create-orphan", "sys/wrapping/wrap", "cubbyhole/x"):
         assert call(token, "POST", path, {"policies": ["default"]}).status == 403
     with pytest.raises(Denied):
