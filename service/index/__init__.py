@@ -5,9 +5,9 @@ halves only: this room never asks Vault for a private key, and writes nothing. P
 """
 
 from service.index.follow import Index
-from service.index.listing import ListQuery, Page, list_certificates
-from service.index.states import CertificateState, Filter
-from service.index.views import CertificateView, Change, Snapshot, Users
+from service.index.listing import ListItem, ListQuery, Page, list_certificates
+from service.index.states import CertificateState, Filter, state_of
+from service.index.views import CertificateView, Change, Snapshot, Users, VersionView
 
 __all__ = [
     "CertificateState",
@@ -15,9 +15,12 @@ __all__ = [
     "Change",
     "Filter",
     "Index",
+    "ListItem",
     "ListQuery",
     "Page",
     "Snapshot",
     "Users",
+    "VersionView",
     "list_certificates",
+    "state_of",
 ]

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from threading import Event
+from typing import Final
 
-from service.index.views import CertificateView, Snapshot
+from service.errors import Missing, Problem, Unavailable
+from service.index.contents import Contents
+from service.index.translation import problem_of
+from service.index.views import Snapshot, VersionView
+from vault.errors import Denied, VaultError
 from vault.session import Vault
+
+_log = logging.getLogger(__name__)
+
+RESCAN_INTERVAL_S: Final = 60.0
+"""A change whose journal entry was lost in a crash is seen after this time at the latest."""
+STATUS_INTERVAL_S: Final = 10.0
+"""Consumers may not write the journal, so what they report is looked for."""
+LARGEST_SHARE: Final = 0.05
+"""Scans take at most this share of the time, however long one takes: 10,000 documents on a loaded Vault."""
+PAUSE_IN_TROUBLE_S: Final = 2.0
+"""Between tries while Vault cannot be reached."""
 
 
 class Index:
@@ -22,17 +40,23 @@ class Index:
     def __init__(
         self, reader: Callable[[], Vault], clock: Callable[[], datetime], *, forget: Callable[[], None] = lambda: None
     ) -> None:
-        raise NotImplementedError
+        self._reader = reader
+        self._clock = clock
+        self._forget = forget
+        self._contents = Contents(clock)
+        self._writing = threading.Lock()
+        self._snapshot: Snapshot | None = None
+        self._stale_since: datetime | None = None
 
     @property
     def ready(self) -> bool:
         """Whether everything has been read once."""
-        raise NotImplementedError
+        return self._snapshot is not None
 
     @property
     def stale_since(self) -> datetime | None:
         """Since when Vault could not be followed; None while it can. The last snapshot stays in use meanwhile."""
-        raise NotImplementedError
+        return self._stale_since
 
     def snapshot(self) -> Snapshot:
         """Everything, from memory.
@@ -40,35 +64,123 @@ class Index:
         Raises:
             Unavailable: `index.not-ready`: nothing has been read yet.
         """
-        raise NotImplementedError
+        if self._snapshot is None:
+            detail = "Keystead is still reading what is stored, or cannot reach Vault to do so. Try again in a moment."
+            raise Unavailable(detail, code="index.not-ready")
+        return self._snapshot
 
-    def refresh(self) -> Snapshot:
+    def refresh(self, changed: Iterable[str] = ()) -> Snapshot:
         """Follow the journal now: one read when nothing changed.
 
+        Args:
+            changed: paths to read again in any case (`relays/eu`), when their entry in the journal may be missing.
+
         Raises:
-            Unavailable, NotAllowed.
+            Unavailable.
         """
-        raise NotImplementedError
+        paths = tuple(changed)
+        return self._round(lambda vault: self._contents.follow(vault, paths))
 
     def rescan(self) -> Snapshot:
         """Compare everything with what is stored, and read what differs.
 
         Raises:
-            Unavailable, NotAllowed.
+            Unavailable.
         """
-        raise NotImplementedError
+        return self._round(self._contents.scan)
 
-    def version(self, name: str, number: int) -> CertificateView:
+    def recheck_users(self) -> Snapshot:
+        """Compare the relays and container providers alone with what is stored: who uses what, at this moment.
+
+        Raises:
+            Unavailable.
+        """
+        return self._round(self._contents.scan_users)
+
+    def rescan_statuses(self) -> Snapshot:
+        """Look for what consumers have reported.
+
+        Raises:
+            Unavailable.
+        """
+        return self._round(self._contents.scan_statuses)
+
+    def version(self, name: str, number: int) -> VersionView:
         """A version of a certificate; each is read from Vault once.
 
         Raises:
             Missing: there is no such version, or it was deleted or destroyed.
+            Unavailable.
         """
-        raise NotImplementedError
+        known = self._contents.known_version(name, number)
+        if known is not None:
+            return known
+        found: list[VersionView | None] = []
+        self._round(lambda vault: found.append(self._contents.read_version(vault, name, number)))
+        if found[0] is None:
+            raise Missing(f"There is no version {number} of {name} any more.")
+        return found[0]
 
-    def run(self, stop: Event, interval_s: float = 1.0) -> None:
+    def run(self, stop: threading.Event, interval_s: float = 1.0, *, statuses: bool = True) -> None:
         """Follow until `stop` is set: the journal each `interval_s`, statuses and everything else now and then.
 
         Trouble with Vault is noted in `stale_since`, and tried again.
+
+        Args:
+            statuses: whether what consumers report is of interest here.
         """
-        raise NotImplementedError
+        pause_s = 0.0
+        said = ""
+        rescan_at = status_at = 0.0
+        while not stop.wait(pause_s):
+            pause_s = interval_s
+            try:
+                self.refresh()
+                now = time.monotonic()
+                if statuses and now >= status_at:
+                    self.rescan_statuses()
+                    status_at = _next_time(now, STATUS_INTERVAL_S)
+                now = time.monotonic()
+                if rescan_at == 0.0:
+                    rescan_at = now + RESCAN_INTERVAL_S  # the first refresh was a scan
+                elif now >= rescan_at:
+                    self.rescan()
+                    rescan_at = _next_time(now, RESCAN_INTERVAL_S)
+                trouble = ""
+            except Problem as problem:
+                trouble = problem.code
+            except Exception as error:  # noqa: BLE001 - the loop's edge: a thread that ends silently helps nobody
+                trouble = type(error).__name__  # and no traceback: it could quote a document
+            if trouble:
+                pause_s = max(interval_s, PAUSE_IN_TROUBLE_S)
+            if trouble != said:
+                said = trouble
+                _log.warning("the index cannot follow Vault: %s" if trouble else "the index follows Vault%s", trouble)
+
+    def _round(self, work: Callable[[Vault], object]) -> Snapshot:
+        """One round of reading, once more with a new token when the present one is refused."""
+        with self._writing:
+            problem: Problem | None = None
+            try:
+                try:
+                    work(self._reader())
+                except Denied:
+                    self._forget()
+                    work(self._reader())
+            except Denied:
+                detail = "Vault does not let the index read. Is its policy up to date? `keystead setup --check` tells."
+                problem = Unavailable(detail, code="index.not-allowed")
+            except VaultError as error:
+                problem = problem_of(error)
+            if problem is not None:
+                self._stale_since = self._stale_since or self._clock()
+                raise problem
+            self._snapshot = self._contents.snapshot()
+            self._stale_since = None
+            return self._snapshot
+
+
+def _next_time(started: float, interval_s: float) -> float:
+    """When to scan again: after the interval, or later when the scan took long."""
+    now = time.monotonic()
+    return now + max(interval_s, (now - started) / LARGEST_SHARE)

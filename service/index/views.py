@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
+from typing import TypeVar, cast
 
 from service.pki.facts import BundleFacts
-from service.records import Cluster, Provider, Relay, Status, relay_consumer
+from service.records import Annotations, Cluster, Provider, Relay, Status, relay_consumer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,62 @@ class CertificateView:
     updated_at: datetime
     deleted: bool = False
     problem: str = ""
+    haystack: str = field(default="", repr=False, compare=False)
+
+    def finds(self, words: tuple[str, ...]) -> bool:
+        """Whether each word (lower case) occurs in what people would search for."""
+        return all(word in self.haystack for word in words)
+
+
+def view_of(
+    *,
+    name: str,
+    annotations: Annotations,
+    version: int,
+    facts: BundleFacts | None,
+    certificate: str,
+    ca: str,
+    changed_by: str,
+    created_at: datetime,
+    updated_at: datetime,
+    deleted: bool,
+    problem: str,
+) -> CertificateView:
+    """A view, with its search text made once."""
+    said = [name, annotations.display_name, annotations.comment]
+    said += [f"{key}:{value}" for key, value in annotations.labels.items()]
+    if facts is not None:
+        leaf = facts.leaf
+        said += [*leaf.dns_names, *leaf.ip_addresses, leaf.subject, leaf.issuer, leaf.serial, leaf.fingerprint_sha256]
+    return CertificateView(
+        name=name,
+        display_name=annotations.display_name or name,
+        comment=annotations.comment,
+        labels=annotations.labels,
+        version=version,
+        facts=facts,
+        certificate=certificate,
+        ca=ca,
+        changed_by=changed_by,
+        created_at=created_at,
+        updated_at=updated_at,
+        deleted=deleted,
+        problem=problem,
+        haystack="\n".join(said).casefold(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One version of a certificate, current or not. `facts` is None when it cannot be read, and `problem` says why."""
+
+    number: int
+    created_at: datetime
+    facts: BundleFacts | None
+    certificate: str
+    ca: str
+    changed_by: str
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +157,7 @@ class Snapshot:
     unreadable: Mapping[str, str]
     sequence: int
     read_at: datetime
+    _memo: dict[str, object] = field(init=False, repr=False, default_factory=dict)
     _users: Mapping[str, Users] = field(init=False, repr=False)
     _consumers: Mapping[str, Relay | tuple[Provider, Cluster]] = field(init=False, repr=False)
 
@@ -117,6 +177,12 @@ class Snapshot:
     def consumers(self) -> Mapping[str, Relay | tuple[Provider, Cluster]]:
         """Every consumer by name."""
         return self._consumers
+
+    def remembered(self, key: str, make: Callable[[Snapshot], T]) -> T:
+        """What `make` says of this snapshot; asked once. Two threads may both ask it: it must be pure."""
+        if key not in self._memo:
+            self._memo[key] = make(self)
+        return cast("T", self._memo[key])
 
     def bound_to(self, consumer: str) -> str | None:
         """The certificate a consumer is bound to, by the records; None when to none."""

@@ -1,0 +1,155 @@
+"""Reading many documents: what the index asks of Vault, and how what it got becomes views.
+
+A handful is read one after the other; thousands are read concurrently, over a connection pool of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from service.index.views import CertificateView, view_of
+from service.pki.facts import BundleFacts, Unreadable, read_facts
+from service.records import Annotations, bundle_path
+from vault.aio import AsyncVault
+from vault.documents import Document, Metadata, PublicHalf
+from vault.errors import NotFound, Rejected
+from vault.session import Vault
+
+FEW: Final = 16
+"""Up to so many documents a single connection is quicker than opening others."""
+CONCURRENCY: Final = 24
+CHANGED_BY: Final = "changed_by"
+"""The field of the public half that says who wrote the version."""
+T = TypeVar("T")
+Half = PublicHalf | str
+"""A public half, or why it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What one version of a bundle says in public. Never changes. `problem` is empty when `facts` are there."""
+
+    facts: BundleFacts | None
+    certificate: str
+    ca: str
+    changed_by: str
+    problem: str
+
+
+def content_of(half: Half) -> Content:
+    """The content of a version's public half. One that was written by hand, or broken, has a problem."""
+    if isinstance(half, str):
+        return Content(None, "", "", "", half)
+    certificate, ca = half.values.get("certificate", ""), half.values.get("ca", "")
+    changed_by = half.values.get(CHANGED_BY, "")
+    if not certificate:
+        problem = "It has no public half: it was not written by Keystead. Rotate it here to put that right."
+        return Content(None, "", "", changed_by, problem)
+    try:
+        facts = read_facts(certificate, ca)
+        facts.not_after  # noqa: B018 - a chain of no certificate has none
+    except (Unreadable, ValueError, IndexError):
+        problem = "The certificate that stands in its public half cannot be read. Rotate it here to put that right."
+        return Content(None, "", "", changed_by, problem)
+    return Content(facts, certificate, ca, changed_by, "")
+
+
+def deleted(metadata: Metadata, now: datetime) -> bool:
+    """Whether the current version is deleted or destroyed."""
+    current = metadata.current
+    return current is None or current.destroyed or (current.deleted_at is not None and current.deleted_at <= now)
+
+
+def certificate_view(name: str, metadata: Metadata, content: Content | None) -> CertificateView:
+    """The view of a certificate; without content it is deleted."""
+    current = metadata.current
+    said = Annotations.from_custom_metadata(metadata.custom_metadata)
+    destroyed = current is not None and current.destroyed
+    return view_of(
+        name=name,
+        annotations=said,
+        version=metadata.current_version,
+        facts=content.facts if content else None,
+        certificate=content.certificate if content else "",
+        ca=content.ca if content else "",
+        changed_by=content.changed_by if content else "",
+        created_at=metadata.created_at,
+        updated_at=current.created_at if current else metadata.updated_at,
+        deleted=content is None,
+        problem=content.problem if content else "Its current version was destroyed." if destroyed else "",
+    )
+
+
+def read_halves(vault: Vault, names: Sequence[str]) -> Mapping[str, Half]:
+    """The public halves of the current versions, by certificate; those that are gone are left out."""
+
+    async def read(pool: AsyncVault, name: str) -> Half:
+        try:
+            return await pool.read_public(vault.token, bundle_path(name))
+        except Rejected as error:
+            return _unreadable(error)
+
+    def read_one(name: str) -> Half:
+        try:
+            return vault.documents.read_public(bundle_path(name))
+        except Rejected as error:
+            return _unreadable(error)
+
+    return _read_all(vault, names, read_one, read)
+
+
+def read_documents(vault: Vault, paths: Sequence[str]) -> Mapping[str, Document]:
+    """The current versions of documents, by path; those that are gone are left out."""
+
+    async def read(pool: AsyncVault, path: str) -> Document:
+        return await pool.read_document(vault.token, path)
+
+    return _read_all(vault, paths, vault.documents.read, read)
+
+
+def _unreadable(error: Rejected) -> str:
+    return f"Its public half cannot be read: {error.reason}. Rotate it here to put that right."
+
+
+def _read_all(
+    vault: Vault,
+    keys: Sequence[str],
+    one: Callable[[str], T],
+    concurrently: Callable[[AsyncVault, str], Awaitable[T]],
+) -> dict[str, T]:
+    if len(keys) > FEW:
+        return asyncio.run(_gather(vault, keys, concurrently))
+    found: dict[str, T] = {}
+    for key in keys:
+        try:
+            found[key] = one(key)
+        except NotFound:
+            continue
+    return found
+
+
+async def _gather(vault: Vault, keys: Iterable[str], read: Callable[[AsyncVault, str], Awaitable[T]]) -> dict[str, T]:
+    """Read `CONCURRENCY` at a time; the first error ends it all."""
+    found: dict[str, T] = {}
+    pending = iter(keys)
+
+    async def work(pool: AsyncVault) -> None:
+        for key in pending:
+            try:
+                found[key] = await read(pool, key)
+            except NotFound:
+                continue
+
+    async with AsyncVault(vault.server) as pool:
+        workers = [asyncio.create_task(work(pool)) for _ in range(CONCURRENCY)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+    return found
