@@ -38,8 +38,8 @@ def check(
 ) -> None:
     """Check a key, a certificate chain and a CA.
 
-    FILE may hold keys and certificates in any mix: blocks that say PRIVATE KEY are the KEY, the others the CERT. Without
-    a key the certificate alone is checked. Exit 1 when a finding is an error.
+    FILE may hold keys and certificates in any mix: blocks that say PRIVATE KEY are the KEY, the others the CERT.
+    Without a key the certificate alone is checked. Exit 1 when a finding is an error.
     """
     if not (files or key or cert or ca):
         raise click.UsageError("Name at least one file.")
@@ -48,9 +48,9 @@ def check(
     for name in files:
         content = _read(name)
         (parts["key"] if _KEY_MARK in content and not _has_certificate(content) else parts["cert"]).append(content)
-    for field, name in (("key", key), ("cert", cert), ("ca", ca)):
-        if name:
-            parts[field].append(_read(name))
+    for field, named in (("key", key), ("cert", cert), ("ca", ca)):
+        if named:
+            parts[field].append(_read(named))
     mixed = [content for content in parts["cert"] if _KEY_MARK in content]
     for content in mixed:
         keys, others = _part(content)
@@ -119,7 +119,8 @@ def _show(checked: Checked) -> None:
 
 def _part(content: bytes) -> tuple[bytes, bytes]:
     """A file with keys and certificates in it, parted into both; text before a block goes with it."""
-    keys, others = [], []
+    keys: list[bytes] = []
+    others: list[bytes] = []
     pieces = content.split(_BEGIN)
     for piece in pieces[1:]:
         label = piece.split(b"-----", 1)[0]
