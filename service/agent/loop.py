@@ -1,0 +1,49 @@
+"""Rounds without end: at the configured pace while all is well, further and further apart while it is not."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime
+from threading import Event
+
+from service.agent.errors import AgentError, LoginRefused, WrongUsage
+from service.agent.round import Outcome, Round
+
+LONGEST_PAUSE_S = 30.0
+"""Between tries when something is wrong: soon enough for a person who just mended it."""
+
+
+def run(
+    one_round: Round,
+    stop: Event,
+    *,
+    interval_s: float,
+    clock: Callable[[], datetime],
+    tell: Callable[[Outcome | AgentError], None],
+) -> None:
+    """Follow until `stop` is set. What is installed stays in use whatever happens.
+
+    Args:
+        tell: called with what changed: an outcome that wrote files, or an error that is not the one before.
+
+    Raises:
+        LoginRefused, WrongUsage: a person has to act.
+    """
+    pause_s = interval_s
+    last = ""
+    while not stop.is_set():
+        try:
+            outcome = one_round.run(clock())
+        except (LoginRefused, WrongUsage):
+            raise
+        except AgentError as error:
+            pause_s = min(max(pause_s * 2, interval_s), LONGEST_PAUSE_S)
+            if str(error) != last:
+                last = str(error)
+                tell(error)
+        else:
+            if outcome.changed or last:
+                tell(outcome)
+            pause_s, last = interval_s, ""
+        stop.wait(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load, keeps no secret

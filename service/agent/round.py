@@ -1,0 +1,161 @@
+"""One round: fetch, check, install, report. A loop of rounds is in `loop.py`.
+
+(1) Say to the delivery plane what every target holds, complete and untouched. `304`: nothing to do.
+(2) Check the bundle for each target. A finding that is an error: nothing of it is installed.
+(3) Install it where it is not installed yet. An older version than what is there is left out.
+(4) Report: `installed`, or `failed` with the reason. What could not be reported is reported next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from service.agent.config import FilesTarget
+from service.agent.errors import AgentError, RefusedHere, TokenRefused
+from service.agent.source import Bundle, Delivery, LoggedIn, etag_of
+from service.agent.state import State
+from service.agent.targets.files import Files, Installed
+from service.pki.bundle import Checked, check_bundle
+from service.pki.finding import Finding, Severity
+
+MAX_DETAIL_CHARACTERS = 400
+"""The delivery plane takes 500."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a round came to.
+
+    Attributes:
+        changed: whether files were written.
+        findings: warnings about what is installed.
+        report_failed: why the report did not arrive; empty when it did, or none was due.
+    """
+
+    consumer: str
+    certificate_name: str
+    version: int
+    fingerprint_sha256: str
+    changed: bool
+    findings: tuple[Finding, ...] = ()
+    report_failed: str = ""
+
+
+class Round:
+    """What every round of one agent needs. Keeps the token between rounds, in memory."""
+
+    def __init__(self, delivery: Delivery, state: State, targets: Sequence[FilesTarget]) -> None:
+        self._delivery = delivery
+        self._state = state
+        self._targets = tuple(Files(target) for target in targets)
+        self._logged_in: LoggedIn | None = None
+
+    def run(self, now: datetime) -> Outcome:
+        """Carry out one round.
+
+        Raises:
+            AgentError: the kind that fits; what was installed before still is.
+        """
+        had_token = self._logged_in is not None
+        try:
+            return self._run(now)
+        except TokenRefused:
+            self._logged_in = None
+            if not had_token:
+                raise
+        return self._run(now)
+
+    def _run(self, now: datetime) -> Outcome:
+        me = self._log_in()
+        held = [target.installed() for target in self._targets]
+        common = held[0] if held[0] is not None and all(one == held[0] for one in held) else None
+        etag = etag_of(common.certificate_name, common.version) if common else None
+        bundle = self._delivery.fetch(me.token, etag)
+        if bundle is None:
+            if common is None:
+                raise RefusedHere("the delivery plane answered 304 to a fetch without condition")
+            return self._finish(me, common, changed=False)
+        return self._install(me, bundle, held, now)
+
+    def _log_in(self) -> LoggedIn:
+        if self._logged_in is None:
+            credentials = self._state.credentials()
+            self._logged_in = self._delivery.log_in(credentials.role_id, credentials.secret_id)
+        return self._logged_in
+
+    def _install(self, me: LoggedIn, bundle: Bundle, held: Sequence[Installed | None], now: datetime) -> Outcome:
+        findings: tuple[Finding, ...] = ()
+        new = Installed(bundle.certificate_name, bundle.version, "")
+        changed = False
+        try:
+            for target, present in zip(self._targets, held, strict=True):
+                checked = _check(bundle, target.target, now)
+                facts, key = checked.facts, checked.private_key
+                if facts is None or key is None or checked.blocked:
+                    raise RefusedHere(_refusal(bundle, checked), code="bundle.refused")
+                new = Installed(bundle.certificate_name, bundle.version, facts.leaf.fingerprint_sha256)
+                findings = tuple(finding for finding in checked.findings if finding.severity is Severity.WARNING)
+                if present == new or _is_newer(present, new):
+                    continue
+                target.install(new, private_key=key.pem(), certificate=checked.certificate, ca=checked.ca)
+                changed = True
+        except AgentError as error:
+            self._report(me, new, "failed", str(error))
+            raise
+        return self._finish(me, new, changed=changed, findings=findings)
+
+    def _finish(self, me: LoggedIn, what: Installed, *, changed: bool, findings: tuple[Finding, ...] = ()) -> Outcome:
+        return Outcome(
+            consumer=me.consumer,
+            certificate_name=what.certificate_name,
+            version=what.version,
+            fingerprint_sha256=what.fingerprint_sha256,
+            changed=changed,
+            findings=findings,
+            report_failed=self._report(me, what, "installed", ""),
+        )
+
+    def _report(self, me: LoggedIn, what: Installed, state: Literal["installed", "failed"], detail: str) -> str:
+        """Report once per change; why it failed, or empty."""
+        report: dict[str, object] = {
+            "certificate_name": what.certificate_name,
+            "version": what.version,
+            "fingerprint_sha256": what.fingerprint_sha256,
+            "state": state,
+            "detail": detail[:MAX_DETAIL_CHARACTERS],
+        }
+        if self._state.reported() == report:
+            return ""
+        try:
+            self._delivery.report(me.token, report)
+            self._state.note_reported(report)
+        except AgentError as error:
+            return str(error)
+        except OSError as error:
+            return f"{self._state.directory} cannot be written: {error.strerror}"
+        return ""
+
+
+def _check(bundle: Bundle, target: FilesTarget, now: datetime) -> Checked:
+    return check_bundle(
+        private_key=bundle.reveal_private_key(),
+        certificate=bundle.certificate,
+        ca=bundle.ca or None,
+        hosts=target.hosts,
+        purpose=target.purpose,
+        now=now,
+    )
+
+
+def _is_newer(present: Installed | None, new: Installed) -> bool:
+    """Whether what is there is a later version of the same certificate: an answer was overtaken by another."""
+    return present is not None and present.certificate_name == new.certificate_name and present.version > new.version
+
+
+def _refusal(bundle: Bundle, checked: Checked) -> str:
+    errors = [finding for finding in checked.findings if finding.severity is Severity.ERROR]
+    said = "; ".join(f"{finding.code}: {finding.message}" for finding in errors) or "it cannot be read"
+    return f"{bundle.certificate_name} version {bundle.version} would not work here and was not installed: {said}"

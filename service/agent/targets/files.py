@@ -1,0 +1,162 @@
+"""The `files` target: a new folder for each version, and one symbolic link that is switched by one rename.
+
+`<directory>/live` → `.versions/<certificate>-<version>-<random>/`, which holds the files, and `keystead.json` to say
+what they are. A watcher of `<directory>` (Envoy's `watched_directory`, inotify) sees exactly one move per rotation.
+"""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import json
+import os
+import pwd
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.agent.config import FilesTarget
+from service.agent.errors import TargetFailed
+from service.agent.state import sync_directory
+
+LIVE = "live"
+VERSIONS = ".versions"
+MANIFEST = "keystead.json"
+KEPT_VERSIONS = 2
+"""The one that is live and the one before: what an undo needs, and no older key than that."""
+MAX_FILE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What a target holds, complete and untouched."""
+
+    certificate_name: str
+    version: int
+    fingerprint_sha256: str
+
+
+class Files:
+    """One folder."""
+
+    def __init__(self, target: FilesTarget) -> None:
+        self.target = target
+        self._versions = target.directory / VERSIONS
+
+    def installed(self) -> Installed | None:
+        """What is live; None when nothing is, or a file of it is missing or was changed by somebody."""
+        live = self.target.directory / LIVE
+        try:
+            manifest = json.loads(_read(live / MANIFEST))
+            files: Mapping[str, str] = manifest["files"]
+            if any(hashlib.sha256(_read(live / name)).hexdigest() != digest for name, digest in files.items()):
+                return None
+            if not set(self._names()) <= files.keys():
+                return None
+            return Installed(manifest["certificate_name"], int(manifest["version"]), manifest["fingerprint_sha256"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def install(self, what: Installed, *, private_key: str, certificate: str, ca: str) -> None:
+        """Write the files and make them live in one step. All texts are PEM.
+
+        Raises:
+            TargetFailed: they could not be written; what was live still is.
+        """
+        contents = {
+            self.target.key_file: private_key,
+            self.target.certificate_file: certificate,
+            self.target.ca_file: ca,
+        }
+        if self.target.combined_file:
+            contents[self.target.combined_file] = certificate + private_key
+        problem = ""
+        try:
+            owner = self._owner()
+            folder = self._write_version(what, contents, owner)
+            self._switch_to(folder)
+        except OSError as error:
+            problem = error.strerror or type(error).__name__
+        except KeyError:
+            problem = f"there is no user {self.target.user or '-'} or no group {self.target.group or '-'}"
+        if problem:
+            raise TargetFailed(f"{self.target.directory}: {problem}", code="target.unwritable")
+        self._remove_old()
+
+    def _names(self) -> list[str]:
+        names = [self.target.key_file, self.target.certificate_file, self.target.ca_file]
+        return [*names, self.target.combined_file] if self.target.combined_file else names
+
+    def _owner(self) -> tuple[int, int] | None:
+        """User and group by number; -1 leaves one as it is."""
+        if self.target.user is None and self.target.group is None:
+            return None
+        user = pwd.getpwnam(self.target.user).pw_uid if self.target.user else -1
+        group = grp.getgrnam(self.target.group).gr_gid if self.target.group else -1
+        return user, group
+
+    def _write_version(self, what: Installed, contents: Mapping[str, str], owner: tuple[int, int] | None) -> Path:
+        self.target.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._versions.mkdir(mode=0o711, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{what.certificate_name}-{what.version}-", dir=self._versions))
+        try:
+            for name, text in contents.items():
+                _write_new(folder / name, text.encode(), owner)
+            manifest = {
+                "certificate_name": what.certificate_name,
+                "version": what.version,
+                "fingerprint_sha256": what.fingerprint_sha256,
+                "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in contents.items()},
+            }
+            _write_new(folder / MANIFEST, json.dumps(manifest).encode(), owner)
+            if owner:
+                os.chown(folder, *owner)
+            sync_directory(folder)
+            sync_directory(self._versions)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder
+
+    def _switch_to(self, folder: Path) -> None:
+        link = self.target.directory / f".{folder.name}"
+        link.symlink_to(Path(VERSIONS) / folder.name)
+        try:
+            link.rename(self.target.directory / LIVE)
+        except BaseException:
+            link.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        sync_directory(self.target.directory)
+
+    def _remove_old(self) -> None:
+        """Keep the live folder and the one before it. What a crash left goes here, too."""
+        live = (self.target.directory / LIVE).resolve().name
+        folders = sorted(
+            (folder for folder in self._versions.iterdir() if folder.name != live),
+            key=lambda folder: folder.stat().st_mtime_ns,
+            reverse=True,
+        )
+        for folder in folders[KEPT_VERSIONS - 1 :]:
+            shutil.rmtree(folder, ignore_errors=True)
+        for link in self.target.directory.glob(".*-*-*"):
+            if link.is_symlink():
+                link.unlink(missing_ok=True)
+
+
+def _write_new(path: Path, content: bytes, owner: tuple[int, int] | None) -> None:
+    """A new file, 0600 from its first moment, its owner's before anybody can find it, on the disk when this returns."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        if owner:
+            os.fchown(file.fileno(), *owner)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_FILE_BYTES)

@@ -1,0 +1,209 @@
+"""`GET /v1/bundle`: the bound bundle, or 304 from memory.
+
+(0) The caller names a token; the index names what its consumer is bound to, and that bundle's version.
+(1) If the caller names the ETag of exactly that, Vault vouched for the token a moment ago, and the index is fresh: 304.
+(2) Everything else asks Vault, as the caller: Vault decides, and its audit log has the read.
+(3) Where Vault contradicts the index (403, 404), Vault is right: the consumer's own record says what it is bound to,
+    and the version in the answer is always that of the read itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from service.delivery.binding import Binding, binding_of
+from service.delivery.callers import Callers
+from service.delivery.exchange import Answer, Header, as_token, json_answer, not_modified
+from service.errors import Missing, NotAllowed, NotSignedIn, Unavailable
+from service.index import Index, Snapshot
+from service.pki.facts import BundleFacts, read_facts
+from service.records import bundle_path
+from vault.aio import AsyncVault
+from vault.documents import Document
+from vault.errors import Denied, NotFound
+
+FRESH_FOR = timedelta(seconds=10)
+"""An index that has not heard of Vault for this long answers no 304: somebody may have been unbound meanwhile."""
+MAX_IF_NONE_MATCH_BYTES = 1024
+
+
+class Bundles:
+    """Hands each consumer its own bundle. For one event loop."""
+
+    def __init__(self, vault: AsyncVault, index: Index, callers: Callers, clock: Callable[[], datetime]) -> None:
+        self._vault = vault
+        self._index = index
+        self._callers = callers
+        self._clock = clock
+        self._refreshing: asyncio.Task[Snapshot] | None = None
+
+    async def get(self, token: bytes, if_none_match: bytes | None) -> Answer:
+        """Answer one fetch.
+
+        Raises:
+            service.errors.Problem, vault.errors.VaultError.
+        """
+        snapshot = self._index.snapshot()
+        consumer = self._callers.consumer_of(token, snapshot)
+        if if_none_match is not None and is_fresh(self._index, self._clock()):
+            if consumer is None:
+                consumer = await self._vouch(token, snapshot)
+            etag = _current_etag(snapshot, consumer)
+            if etag is not None and _names(if_none_match, etag):
+                return not_modified(etag)
+        if consumer is None:
+            consumer = await self.identify(token)
+        return await self._fetch(token, consumer, snapshot, if_none_match)
+
+    async def identify(self, token: bytes) -> str:
+        """The consumer whose token it is, by Vault's word.
+
+        Raises:
+            NotSignedIn: it is not valid. NotAllowed: it is somebody else's than a consumer's.
+        """
+        refused = False
+        name: str | None = None
+        try:
+            signed_in = await self._vault.lookup_self(as_token(token))
+            name = signed_in.entity_name
+        except Denied:
+            refused = True
+        if refused:
+            self._callers.forget(token)
+            raise NotSignedIn("Vault does not accept this token: log in again", code="token.invalid")
+        if name is None or not name.startswith(("relay-", "provider-")):
+            raise NotAllowed("this is not a consumer's token", code="token.not-a-consumer")
+        return name
+
+    async def _vouch(self, token: bytes, snapshot: Snapshot) -> str | None:
+        """Let Vault say that the token may still read as its consumer; None when it may not, or that is not known."""
+        consumer = await self.identify(token)
+        binding = binding_of(snapshot, consumer)
+        if binding is None:
+            return consumer
+        try:
+            await self._vault.read_document(as_token(token), binding.record_path)
+        except (Denied, NotFound):
+            return consumer
+        self._callers.remember(token, consumer, snapshot)
+        return consumer
+
+    async def _fetch(self, token: bytes, consumer: str, snapshot: Snapshot, if_none_match: bytes | None) -> Answer:
+        binding = binding_of(snapshot, consumer) or await self._binding_after_refresh(consumer)
+        document: Document | None = None
+        if binding.certificate is not None:
+            try:
+                document = await self._vault.read_document(as_token(token), bundle_path(binding.certificate))
+            except (Denied, NotFound):
+                document = None
+        if document is None:
+            binding, document = await self._fetch_by_record(token, consumer, binding)
+        self._callers.remember(token, consumer, snapshot)
+        name = binding.certificate or ""
+        etag = f'"{name}:{document.version}"'.encode()
+        if if_none_match is not None and _names(if_none_match, etag):
+            return not_modified(etag)
+        return _bundle_answer(consumer, binding, document, snapshot, (b"etag", etag))
+
+    async def _fetch_by_record(self, token: bytes, consumer: str, binding: Binding) -> tuple[Binding, Document]:
+        """The index did not help: read the consumer's own record, then what it names.
+
+        Raises:
+            Missing: `not-bound`, or `certificate.gone`. NotSignedIn, NotAllowed.
+        """
+        vault_token = as_token(token)
+        refused = False
+        try:
+            record = await self._vault.read_document(vault_token, binding.record_path)
+            binding = binding.as_in(record.data)
+        except (Denied, NotFound):
+            refused = True
+        if refused:
+            # A policy that names nothing grants nothing: a consumer that was never bound, or revoked, is told so.
+            self._callers.forget(token)
+            await self.identify(token)
+            raise Missing(f"{consumer} is not bound to a certificate", code="not-bound")
+        if binding.certificate is None:
+            raise Missing(f"{consumer} is not bound to a certificate", code="not-bound")
+        denied = False
+        try:
+            return binding, await self._vault.read_document(vault_token, bundle_path(binding.certificate))
+        except Denied:
+            denied = True
+        except NotFound:
+            pass
+        if denied:
+            raise NotAllowed(
+                f"Vault does not let {consumer} read {binding.certificate} (yet): try again in a second",
+                code="binding.pending",
+            )
+        raise Missing(f"the certificate {binding.certificate} of {consumer} is deleted", code="certificate.gone")
+
+    async def _binding_after_refresh(self, consumer: str) -> Binding:
+        """The binding of a consumer that the index has not heard of yet."""
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(asyncio.to_thread(self._index.refresh))
+        snapshot = await asyncio.shield(self._refreshing)
+        binding = binding_of(snapshot, consumer)
+        if binding is None:
+            raise Missing(f"there is no consumer {consumer}", code="not-bound")
+        return binding
+
+
+def is_fresh(index: Index, now: datetime) -> bool:
+    """Whether what the index says may be told."""
+    stale_since = index.stale_since
+    return stale_since is None or now - stale_since < FRESH_FOR
+
+
+def _current_etag(snapshot: Snapshot, consumer: str | None) -> bytes | None:
+    """The ETag of what the consumer is bound to; None when there is nothing, or it is deleted."""
+    binding = binding_of(snapshot, consumer) if consumer is not None else None
+    if binding is None or binding.certificate is None:
+        return None
+    view = snapshot.certificates.get(binding.certificate)
+    if view is None or view.deleted:
+        return None
+    return f'"{view.name}:{view.version}"'.encode()
+
+
+def _names(if_none_match: bytes, etag: bytes) -> bool:
+    """Whether If-None-Match holds this ETag (RFC 9110 §13.1.2: weak comparison, a list, or `*`)."""
+    if if_none_match == etag:
+        return True
+    if len(if_none_match) > MAX_IF_NONE_MATCH_BYTES:
+        return False
+    return any(part.strip().removeprefix(b"W/") in {etag, b"*"} for part in if_none_match.split(b","))
+
+
+def _bundle_answer(consumer: str, binding: Binding, document: Document, snapshot: Snapshot, etag: Header) -> Answer:
+    certificate, ca = str(document.data.get("certificate", "")), str(document.data.get("ca", ""))
+    view = snapshot.certificates.get(binding.certificate or "")
+    facts = view.facts if view is not None and view.version == document.version else None
+    if facts is None:
+        facts = _read_facts(binding, certificate, ca)
+    return json_answer(
+        {
+            "consumer": consumer,
+            "certificate_name": binding.certificate,
+            "version": document.version,
+            "private_key": document.data.get("private_key", ""),
+            "certificate": certificate,
+            "ca": ca,
+            "fingerprint_sha256": facts.leaf.fingerprint_sha256,
+            "not_after": facts.not_after,
+            "tls_mode": binding.tls_mode,
+        },
+        etag,
+    )
+
+
+def _read_facts(binding: Binding, certificate: str, ca: str) -> BundleFacts:
+    """The facts of a version that the index has not read (yet)."""
+    try:
+        return read_facts(certificate, ca)
+    except ValueError:
+        message = f"the certificate {binding.certificate} in Vault cannot be read"
+    raise Unavailable(message, code="certificate.unreadable")
