@@ -1,0 +1,102 @@
+"""The console over a real OpenBao, asked through Flask's test client as over TLS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from service.index import Index
+from service.inventory import Inventory
+from service.inventory.people import People
+from service.web.app import create_app
+from service.web.ports import Ports
+from tests.conftest import Instance
+from vault.service_session import ServiceSession
+from vault.session import Token, Vault
+
+BASE = "https://console.example.com"
+
+
+class Clock:
+    """The present, or later."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
+class Api:
+    """The admin API with one person's token."""
+
+    client: FlaskClient
+    token: str
+
+    def __call__(self, method: str, path: str, body: object = None, **headers: str) -> TestResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token:
+            named["X-Vault-Token"] = self.token
+        given: dict[str, Any] = {"json": body} if body is not None else {}
+        return self.client.open(f"/api/v1{path}", method=method, base_url=BASE, headers=named, **given)
+
+
+@dataclass
+class Console:
+    """One console: its application, its people's tokens, its clock."""
+
+    app: Flask
+    instance: Instance
+    index: Index
+    clock: Clock
+
+    def browser(self) -> FlaskClient:
+        """A client with a cookie jar of its own."""
+        return self.app.test_client()
+
+    def api(self, token: str | None = None) -> Api:
+        """The API, as the administrator unless told."""
+        return Api(self.app.test_client(), self.instance.admin.token.reveal() if token is None else token)
+
+
+def make_console(instance: Instance) -> Console:
+    """A console over an instance."""
+    clock = Clock()
+    role_id, secret_id = instance.service_credentials["index"]
+    session = ServiceSession(instance.server, role_id, Token(secret_id))
+    index = Index(session.vault, clock, forget=session.forget)
+    index.rescan()
+    app = create_app(
+        Ports(
+            index=index,
+            people=People(instance.server, clock, mounts={"userpass": instance.userpass_mount}),
+            inventory_for=lambda person: Inventory(Vault(instance.server, person.token), index, person.who, clock),
+            clock=clock,
+            instance_name="Test instance",
+            delivery_url="https://delivery.example.com:8444",
+            cookie_keys=(Fernet.generate_key(),),
+            trusted_hosts=("console.example.com",),
+            metrics_token="metrics-canary",
+        )
+    )
+    return Console(app, instance, index, clock)
+
+
+@pytest.fixture(scope="module")
+def console(instance: Instance) -> Console:
+    """The console of this module."""
+    return make_console(instance)
+
+
+@pytest.fixture
+def api(console: Console) -> Api:
+    """The API as the administrator."""
+    return console.api()
