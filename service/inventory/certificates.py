@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
-from service.index import Index, ListQuery, Page
-from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts
-from service.pki.coverage import Purpose
+from service.errors import InUse, Missing, Problem, Refused
+from service.index import CertificateView, Index, ListQuery, Page, Snapshot, list_certificates, state_of
+from service.index.scan import CHANGED_BY
+from service.index.translation import translated
+from service.inventory.acting import Acting
+from service.inventory.fit import accepted, fit, impacts, needs_of
+from service.inventory.impact import Impact
+from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts, VersionState
+from service.inventory.staleness import check_version, stale
+from service.pki.bundle import Checked, check_bundle
+from service.pki.coverage import Coverage, Purpose
+from service.pki.finding import Finding, Severity
+from service.records import bundle_path, is_name, read_annotations, read_name, refusal
+from vault.documents import VersionInfo
+from vault.errors import Conflict
 from vault.session import Vault
+
+MAX_NAMES_SHOWN: Final = 10
+"""In a sentence; all of them are in `conflicts`."""
 
 
 class Certificates:
     """The certificates, in one person's hands. Every method may raise Unavailable, NotAllowed and Throttled."""
 
     def __init__(self, vault: Vault, index: Index, who: str, clock: Callable[[], datetime]) -> None:
-        raise NotImplementedError
+        self._acting = Acting(vault, index, who, clock)
 
     def list(self, query: ListQuery) -> Page:
         """One page of the certificates, from memory.
@@ -23,7 +40,7 @@ class Certificates:
         Raises:
             Malformed: the query cannot be read.
         """
-        raise NotImplementedError
+        return list_certificates(self._acting.index.snapshot(), query, self._acting.now())
 
     def check(
         self,
@@ -41,7 +58,20 @@ class Certificates:
         Raises:
             Missing: there is no certificate of that name.
         """
-        raise NotImplementedError
+        stored = self._stored(name) if name else None
+        if stored is None or stored.facts is None:
+            checked = check_bundle(
+                private_key=private_key,
+                certificate=certificate,
+                ca=ca,
+                passphrase=passphrase,
+                hosts=hosts,
+                purpose=purpose,
+                now=self._acting.now(),
+            )
+            return CheckReport(checked, ())
+        checked = self._checked(stored, private_key, certificate, ca, passphrase, hosts=hosts, purpose=purpose)
+        return CheckReport(checked, self._impacts(stored, checked))
 
     def create(
         self,
@@ -60,7 +90,25 @@ class Certificates:
             Refused: with findings, by the checks (`checks.refused`) or for a field (`name.illegal`, …).
             InUse: `certificate.exists`: the name is taken, perhaps by a deleted certificate.
         """
-        raise NotImplementedError
+        read, display_name = read_name(name)
+        said = read_annotations(
+            display_name="" if display_name == read else display_name, comment=comment, labels=labels or {}
+        )
+        checked = check_bundle(
+            private_key=private_key, certificate=certificate, ca=ca, passphrase=passphrase, now=self._acting.now()
+        )
+        self._refuse_blocked(checked)
+        if read in self._acting.index.snapshot().certificates:
+            raise self._exists(read)
+        version = self._write(read, checked, expect_version=0)
+        custom_metadata = said.to_custom_metadata()
+        try:
+            if custom_metadata:
+                with translated():
+                    self._acting.vault.documents.annotate(bundle_path(read), custom_metadata)
+        finally:
+            self._acting.tell("certificate", read, "created", version, bundle_path(read))
+        return self.get(read)
 
     def get(self, name: str) -> CertificateProfile:
         """A certificate, deleted or not.
@@ -68,7 +116,7 @@ class Certificates:
         Raises:
             Missing.
         """
-        raise NotImplementedError
+        return self._profile(self._view(name))
 
     def rotate(
         self,
@@ -95,7 +143,28 @@ class Certificates:
             Stale: with what changed in `conflicts`.
             Refused: `checks.refused`, or `impact.not-accepted` with a finding per harmful impact.
         """
-        raise NotImplementedError
+        stored = self._stored(name)
+        check_version(self._acting, bundle_path(name), expected=expect_version, current=stored.version)
+        if stored.facts is None and (not private_key or not certificate):
+            message = f"What is stored as {name} cannot be read. {stored.problem}"
+            raise refusal("certificate.unreadable", message, "Paste KEY and CERT both.", field="certificate")
+        checked = self._checked(stored, private_key, certificate, ca, passphrase)
+        self._refuse_blocked(checked)
+        if _same(stored, checked):
+            return self._profile(stored)
+        harmful = [
+            impact
+            for impact in self._impacts(stored, checked)
+            if impact.harmful and not accepted(impact.consumer, impact, accept)
+        ]
+        if harmful:
+            detail = f"This would cut off {_listed(sorted({impact.consumer for impact in harmful}))}."
+            conflicts = [impact.acceptance for impact in harmful]
+            findings = [impact.as_finding() for impact in harmful]
+            raise Refused(detail, code="impact.not-accepted", findings=findings, conflicts=conflicts)
+        version = self._write(name, checked, expect_version=expect_version, stored=stored)
+        self._acting.tell("certificate", name, "rotated", version, bundle_path(name))
+        return self.get(name)
 
     def annotate(
         self,
@@ -110,7 +179,18 @@ class Certificates:
         Raises:
             Missing; Refused: `text.too-long`, `text.control-character`, `labels.illegal`.
         """
-        raise NotImplementedError
+        view = self._view(name)
+        said = read_annotations(
+            display_name=view.display_name if display_name is None else display_name,
+            comment=view.comment if comment is None else comment,
+            labels=view.labels if labels is None else labels,
+        )
+        if said.display_name == name:
+            said = replace(said, display_name="")
+        with translated():
+            self._acting.vault.documents.annotate(bundle_path(name), said.to_custom_metadata())
+        self._acting.tell("certificate", name, "annotated", view.version, bundle_path(name))
+        return self.get(name)
 
     def delete(self, name: str, expect_version: int | None = None) -> None:
         """Delete it; `restore` brings it back.
@@ -118,7 +198,10 @@ class Certificates:
         Raises:
             Missing; Stale; InUse `certificate.in-use` with the consumers in `conflicts`.
         """
-        raise NotImplementedError
+        view = self._view(name)
+        check_version(self._acting, bundle_path(name), expected=expect_version, current=view.version)
+        if not view.deleted:
+            self._delete(view)
 
     def restore(self, name: str) -> CertificateProfile:
         """Bring a deleted certificate back; nothing happens to one that is not deleted.
@@ -126,7 +209,15 @@ class Certificates:
         Raises:
             Missing; InUse `certificate.destroyed`: its current version was destroyed.
         """
-        raise NotImplementedError
+        view = self._view(name)
+        if view.deleted:
+            if view.problem:
+                detail = f"The current version of {name} was destroyed. Destroy the rest of it to use its name again."
+                raise InUse(detail, code="certificate.destroyed")
+            with translated():
+                self._acting.vault.documents.undelete(bundle_path(name), view.version)
+            self._acting.tell("certificate", name, "restored", view.version, bundle_path(name))
+        return self.get(name)
 
     def destroy(self, name: str, expect_version: int | None = None) -> None:
         """Destroy every version, for ever. The name is free again.
@@ -134,7 +225,15 @@ class Certificates:
         Raises:
             Missing; Stale; InUse `certificate.in-use`.
         """
-        raise NotImplementedError
+        view = self._view(name)
+        check_version(self._acting, bundle_path(name), expected=expect_version, current=view.version)
+        if view.deleted:
+            self._refuse_used(name, self._acting.index.recheck_users())
+        else:
+            self._delete(view)  # so that nobody is bound to it from here on
+        with translated():
+            self._acting.vault.documents.destroy(bundle_path(name))
+        self._acting.tell("certificate", name, "destroyed", None, bundle_path(name))
 
     def versions(self, name: str) -> tuple[VersionFacts, ...]:
         """Every version that is still known, newest first.
@@ -142,4 +241,176 @@ class Certificates:
         Raises:
             Missing.
         """
-        raise NotImplementedError
+        metadata = self._acting.index.versions(name)
+        facts = [self._version_facts(name, one, metadata.current_version) for one in metadata.versions]
+        return tuple(reversed(facts))
+
+    # What several of them need
+
+    def _view(self, name: str) -> CertificateView:
+        """A certificate as it is now, deleted or not."""
+        found = self._acting.index.snapshot().certificates.get(name)
+        if found is None and is_name(name):
+            found = self._acting.index.refresh().certificates.get(name)
+        if found is None:
+            raise Missing(f"There is no certificate {name[:80]}.", code="certificate.missing")
+        return found
+
+    def _stored(self, name: str) -> CertificateView:
+        """A certificate that is not deleted, as it is stored at this moment."""
+        self._view(name)
+        self._acting.index.refresh((bundle_path(name),))
+        view = self._view(name)
+        if view.deleted:
+            raise InUse(f"{name} is deleted. Restore it first.", code="certificate.deleted")
+        return view
+
+    def _profile(self, view: CertificateView) -> CertificateProfile:
+        now = self._acting.now()
+        users = self._acting.index.snapshot().used_by(view.name)
+        findings: tuple[Finding, ...] = ()
+        coverages: dict[str, Coverage] = {}
+        if view.facts is not None:
+            checked = check_bundle(
+                private_key=None,
+                certificate=view.certificate,
+                ca=view.ca,
+                now=now,
+                kept_key_spki_sha256=view.facts.leaf.spki_sha256,
+            )
+            findings = checked.findings
+            coverages = {need.consumer: fit(view.facts, need, now) for need in needs_of(users)}
+        return CertificateProfile(view, state_of(view, now), findings, users, coverages)
+
+    def _checked(
+        self,
+        stored: CertificateView,
+        private_key: str | None,
+        certificate: str | None,
+        ca: str | None,
+        passphrase: str | None,
+        *,
+        hosts: Sequence[str] = (),
+        purpose: Purpose | None = None,
+    ) -> Checked:
+        """What was pasted, with what is stored where nothing was."""
+        keep = private_key is None and stored.facts is not None
+        return check_bundle(
+            private_key=private_key,
+            certificate=stored.certificate if certificate is None else certificate,
+            ca=stored.ca if ca is None else ca,
+            passphrase=passphrase,
+            hosts=hosts,
+            purpose=purpose,
+            now=self._acting.now(),
+            kept_key_spki_sha256=stored.facts.leaf.spki_sha256 if keep and stored.facts else None,
+        )
+
+    def _impacts(self, stored: CertificateView, checked: Checked) -> tuple[Impact, ...]:
+        if checked.facts is None:
+            return ()
+        users = self._acting.index.snapshot().used_by(stored.name)
+        return impacts(users, stored.facts, checked.facts, self._acting.now())
+
+    def _refuse_blocked(self, checked: Checked) -> None:
+        if checked.blocked:
+            errors = [finding for finding in checked.findings if finding.severity is Severity.ERROR]
+            raise Refused(errors[0].message, findings=checked.findings)
+
+    def _write(self, name: str, checked: Checked, *, expect_version: int, stored: CertificateView | None = None) -> int:
+        """Store a bundle as one version: a merge patch without the key when that is kept."""
+        documents = self._acting.vault.documents
+        public = _public(checked.certificate, checked.ca, self._acting.who)
+        fields = {"certificate": checked.certificate, "ca": checked.ca}
+        conflict = False
+        version = 0
+        with translated():
+            try:
+                if checked.private_key is not None:
+                    fields["private_key"] = checked.private_key.pem()
+                    version = documents.write(bundle_path(name), fields, expect_version=expect_version, public=public)
+                else:
+                    former = _public(stored.certificate, stored.ca, stored.changed_by) if stored else {}
+                    version = documents.patch(
+                        bundle_path(name), fields, expect_version=expect_version, public=public, former_public=former
+                    )
+            except Conflict:
+                conflict = True
+        if conflict:
+            raise stale(self._acting, bundle_path(name), expect_version) if expect_version else self._exists(name)
+        return version
+
+    def _exists(self, name: str) -> InUse:
+        view = self._acting.index.refresh((bundle_path(name),)).certificates.get(name)
+        if view is not None and view.deleted:
+            detail = (
+                f"{name} was deleted and can be restored. To use the name for another certificate, destroy it first."
+            )
+        else:
+            detail = f"There is a certificate {name} already. Rotate it, or choose another name."
+        return InUse(detail, code="certificate.exists", conflicts=(name,))
+
+    def _delete(self, view: CertificateView) -> None:
+        """Delete a certificate that nobody uses. Looked at again afterwards: somebody may be binding it right now."""
+        name, documents = view.name, self._acting.vault.documents
+        path = bundle_path(name)
+        self._refuse_used(name, self._acting.index.refresh((path,)))
+        rotated = False
+        in_use: Problem | None = None
+        with translated():
+            documents.delete(path, view.version)
+            rotated = documents.metadata(path).current_version != view.version
+            try:
+                self._refuse_used(name, self._acting.index.recheck_users())
+            except Problem as problem:
+                in_use = problem
+            if rotated or in_use:
+                documents.undelete(path, view.version)
+        if in_use:
+            self._acting.index.refresh((path,))
+            raise in_use
+        if rotated:
+            raise stale(self._acting, path, view.version)
+        self._acting.tell("certificate", name, "deleted", view.version, path)
+
+    def _refuse_used(self, name: str, snapshot: Snapshot) -> None:
+        consumers = snapshot.used_by(name).consumers
+        if consumers:
+            what = "it" if len(consumers) == 1 else "them"
+            detail = f"{name} is used by {_listed(consumers)}. Bind {what} elsewhere first."
+            raise InUse(detail, code="certificate.in-use", conflicts=consumers)
+
+    def _version_facts(self, name: str, one: VersionInfo, current: int) -> VersionFacts:
+        gone = one.destroyed or one.deleted_at is not None
+        state: VersionState = (
+            "destroyed" if one.destroyed else "deleted" if gone else "current" if one.number == current else "kept"
+        )
+        facts, changed_by = None, ""
+        if not gone:
+            try:
+                view = self._acting.index.version(name, one.number)
+            except Missing:
+                state = "deleted"
+            else:
+                facts, changed_by = view.facts, view.changed_by
+        return VersionFacts(one.number, facts, changed_by, one.created_at, state)
+
+
+def _public(certificate: str, ca: str, changed_by: str) -> dict[str, str]:
+    """The public half of a bundle."""
+    return {"certificate": certificate, "ca": ca, CHANGED_BY: changed_by}
+
+
+def _same(stored: CertificateView, checked: Checked) -> bool:
+    """Whether nothing would change. A key with the same public key is the same key."""
+    return (
+        stored.facts is not None
+        and checked.certificate == stored.certificate
+        and checked.ca == stored.ca
+        and (checked.private_key is None or checked.private_key.spki_sha256 == stored.facts.leaf.spki_sha256)
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MAX_NAMES_SHOWN])
+    return shown if len(names) <= MAX_NAMES_SHOWN else f"{shown} and {len(names) - MAX_NAMES_SHOWN} more"

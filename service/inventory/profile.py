@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 from service.index import CertificateState, CertificateView, Users
 from service.inventory.impact import Impact
@@ -12,6 +13,8 @@ from service.pki.bundle import Checked
 from service.pki.coverage import Coverage
 from service.pki.facts import BundleFacts
 from service.pki.finding import Finding
+
+VersionState: TypeAlias = Literal["current", "kept", "deleted", "destroyed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +55,4 @@ class VersionFacts:
     facts: BundleFacts | None
     changed_by: str
     created_at: datetime
-    state: str
+    state: VersionState

@@ -33,6 +33,7 @@ from service.records.names import (
     status_path,
 )
 from service.records.typed import (
+    MAX_DISPLAY_NAME_CHARACTERS,
     cluster_host,
     read_choice,
     read_cluster_url,
@@ -47,6 +48,7 @@ from service.records.typed import (
 __all__ = [
     "BUNDLES",
     "MAX_CLUSTERS",
+    "MAX_DISPLAY_NAME_CHARACTERS",
     "MAX_STATUS_DETAIL_CHARACTERS",
     "PROVIDERS",
     "RELAYS",
