@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TypeAlias
 
 from service.delivery import exchange, login, status
-from service.delivery.bundle import Bundles, is_fresh
+from service.delivery.bundle import Bundles
 from service.delivery.callers import Callers
 from service.delivery.exchange import Answer, ClientGone, Message, Receive, Scope, Send
 from service.errors import NotAllowed, Problem, Throttled, Unavailable
@@ -21,12 +21,22 @@ _Handler: TypeAlias = Callable[[Scope, Receive], Awaitable[Answer]]
 
 _log = logging.getLogger("keystead.delivery")
 
+FRESH_FOR = timedelta(seconds=10)
+"""An index that has not heard of Vault for this long answers no 304: somebody may have been unbound meanwhile."""
+
 
 class DeliveryApp:
     """The delivery plane of one process. Opens its connections to Vault when the server starts (ASGI lifespan)."""
 
-    def __init__(self, connect: Callable[[], AsyncVault], index: Index, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], AsyncVault],
+        index: Index,
+        clock: Callable[[], datetime],
+        fresh_for: timedelta = FRESH_FOR,
+    ) -> None:
         self._connect = connect
+        self._fresh_for = fresh_for
         self._index = index
         self._clock = clock
         self._vault: AsyncVault | None = None
@@ -105,9 +115,13 @@ class DeliveryApp:
     async def _readyz(self, _scope: Scope, _receive: Receive) -> Answer:
         if not self._index.ready:
             raise Unavailable("the index has not been read yet", code="index.not-ready")
-        if not is_fresh(self._index, self._clock()):
+        if not self._is_fresh():
             raise Unavailable("nothing was heard of Vault for a while")
         return exchange.json_answer({"status": "ready"})
+
+    def _is_fresh(self) -> bool:
+        stale_since = self._index.stale_since
+        return stale_since is None or self._clock() - stale_since < self._fresh_for
 
     def _open_vault(self) -> AsyncVault:
         if self._vault is None:
@@ -125,7 +139,7 @@ class DeliveryApp:
             message: Message = await receive()
             if message["type"] == "lifespan.startup":
                 self._vault = self._connect()
-                self._bundles = Bundles(self._vault, self._index, self._callers, self._clock)
+                self._bundles = Bundles(self._vault, self._index, self._callers, self._is_fresh)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 if self._vault is not None:
@@ -135,15 +149,22 @@ class DeliveryApp:
                 return
 
 
-def create_app(connect: Callable[[], AsyncVault], index: Index, clock: Callable[[], datetime]) -> DeliveryApp:
+def create_app(
+    connect: Callable[[], AsyncVault],
+    index: Index,
+    clock: Callable[[], datetime],
+    *,
+    fresh_for: timedelta = FRESH_FOR,
+) -> DeliveryApp:
     """The delivery plane.
 
     Args:
         connect: makes the connections to Vault; called inside the server's event loop, closed with it.
         index: the public view; somebody else keeps it following the journal.
         clock: aware, UTC.
+        fresh_for: how long an index that cannot reach Vault is believed.
     """
-    return DeliveryApp(connect, index, clock)
+    return DeliveryApp(connect, index, clock, fresh_for)
 
 
 def _problem_of(error: VaultError) -> Problem:

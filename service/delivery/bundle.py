@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
 from service.delivery.binding import Binding, binding_of
 from service.delivery.callers import Callers
@@ -24,19 +23,21 @@ from vault.aio import AsyncVault
 from vault.documents import Document
 from vault.errors import Denied, NotFound
 
-FRESH_FOR = timedelta(seconds=10)
-"""An index that has not heard of Vault for this long answers no 304: somebody may have been unbound meanwhile."""
 MAX_IF_NONE_MATCH_BYTES = 1024
 
 
 class Bundles:
-    """Hands each consumer its own bundle. For one event loop."""
+    """Hands each consumer its own bundle. For one event loop.
 
-    def __init__(self, vault: AsyncVault, index: Index, callers: Callers, clock: Callable[[], datetime]) -> None:
+    Args:
+        is_fresh: whether the index has heard of Vault lately.
+    """
+
+    def __init__(self, vault: AsyncVault, index: Index, callers: Callers, is_fresh: Callable[[], bool]) -> None:
         self._vault = vault
         self._index = index
         self._callers = callers
-        self._clock = clock
+        self._is_fresh = is_fresh
         self._refreshing: asyncio.Task[Snapshot] | None = None
 
     async def get(self, token: bytes, if_none_match: bytes | None) -> Answer:
@@ -47,11 +48,13 @@ class Bundles:
         """
         snapshot = self._index.snapshot()
         consumer = self._callers.consumer_of(token, snapshot)
-        if if_none_match is not None and is_fresh(self._index, self._clock()):
+        if if_none_match is not None and self._is_fresh():
+            vouched = consumer is not None
             if consumer is None:
-                consumer = await self._vouch(token, snapshot)
+                consumer = await self.identify(token)
+                vouched = await self._vouch(token, consumer, snapshot)
             etag = _current_etag(snapshot, consumer)
-            if etag is not None and _names(if_none_match, etag):
+            if vouched and etag is not None and _names(if_none_match, etag):
                 return not_modified(etag)
         if consumer is None:
             consumer = await self.identify(token)
@@ -77,18 +80,17 @@ class Bundles:
             raise NotAllowed("this is not a consumer's token", code="token.not-a-consumer")
         return name
 
-    async def _vouch(self, token: bytes, snapshot: Snapshot) -> str | None:
-        """Let Vault say that the token may still read as its consumer; None when it may not, or that is not known."""
-        consumer = await self.identify(token)
+    async def _vouch(self, token: bytes, consumer: str, snapshot: Snapshot) -> bool:
+        """Whether Vault lets the token read its consumer's record; remembered when it does."""
         binding = binding_of(snapshot, consumer)
         if binding is None:
-            return consumer
+            return False
         try:
             await self._vault.read_document(as_token(token), binding.record_path)
         except (Denied, NotFound):
-            return consumer
+            return False
         self._callers.remember(token, consumer, snapshot)
-        return consumer
+        return True
 
     async def _fetch(self, token: bytes, consumer: str, snapshot: Snapshot, if_none_match: bytes | None) -> Answer:
         binding = binding_of(snapshot, consumer) or await self._binding_after_refresh(consumer)
@@ -152,15 +154,9 @@ class Bundles:
         return binding
 
 
-def is_fresh(index: Index, now: datetime) -> bool:
-    """Whether what the index says may be told."""
-    stale_since = index.stale_since
-    return stale_since is None or now - stale_since < FRESH_FOR
-
-
-def _current_etag(snapshot: Snapshot, consumer: str | None) -> bytes | None:
+def _current_etag(snapshot: Snapshot, consumer: str) -> bytes | None:
     """The ETag of what the consumer is bound to; None when there is nothing, or it is deleted."""
-    binding = binding_of(snapshot, consumer) if consumer is not None else None
+    binding = binding_of(snapshot, consumer)
     if binding is None or binding.certificate is None:
         return None
     view = snapshot.certificates.get(binding.certificate)

@@ -6,8 +6,10 @@ and a sixth more per waiting connection (docs/delivery.md): waiting connections 
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ from service.settings import SettingsError
 
 MAX_HEAD_BYTES = 16 * 1024
 """A request line and its headers. uvicorn itself has no limit there."""
-HEAD_LIMIT_S = 10.0
+REQUEST_LIMIT_S = 10.0
 """How long a request may take to arrive with its body: a caller that drips bytes holds no connection open."""
 KEEP_ALIVE_S = 75
 """Longer than the pause between an agent's polls, so that it keeps its connection."""
+LINGER_S = 1.0
+"""How long a caller that is sent away may take to read why."""
 SHUTDOWN_LIMIT_S = 5
 MAX_CONNECTIONS = 15_000
 
@@ -30,32 +34,38 @@ MAX_CONNECTIONS = 15_000
 class BoundedHttp(HttpToolsProtocol):
     """HTTP/1.1 with a limit for the size of a request's head, and for the time a request takes to arrive."""
 
-    _head_bytes = 0
-    _deadline: Any = None
+    def __init__(self, *arguments: Any, request_limit_s: float = REQUEST_LIMIT_S, **named: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **named)
+        self._request_limit_s = request_limit_s
+        self._head_bytes = 0
+        self._head_is_complete = False
+        self._deadline: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the network."""
         if self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_LIMIT_S, self._give_up)
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self._in_body():
-            self.send_400_response("The request's head is too large.")
-            return
+            self._deadline = self.loop.call_later(self._request_limit_s, self._give_up)
         super().data_received(data)
+        if self._head_is_complete or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self.send_400_response("The request's head is too large.")
+            self.loop.call_later(LINGER_S, self.transport.abort)
 
     def on_message_begin(self) -> None:
         """A request starts."""
-        self._head_complete = False
+        self._head_is_complete = False
+        self._head_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Its head is there."""
-        self._head_complete = True
+        self._head_is_complete = True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """All of it is there."""
-        self._head_bytes = 0
         self._stop_clock()
         super().on_message_complete()
 
@@ -64,11 +74,6 @@ class BoundedHttp(HttpToolsProtocol):
         self._stop_clock()
         super().connection_lost(exc)
 
-    _head_complete = False
-
-    def _in_body(self) -> bool:
-        return self._head_complete
-
     def _stop_clock(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -76,11 +81,18 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._deadline = None
-        if not self.transport.is_closing():
-            self.transport.close()
+        self.transport.abort()
 
 
-def make_server(app: DeliveryApp, host: str, port: int, cert: Path | None, key: Path | None) -> uvicorn.Server:
+def make_server(
+    app: DeliveryApp,
+    host: str,
+    port: int,
+    cert: Path | None,
+    key: Path | None,
+    *,
+    request_limit_s: float = REQUEST_LIMIT_S,
+) -> uvicorn.Server:
     """A server that is not running yet.
 
     Args:
@@ -104,7 +116,7 @@ def make_server(app: DeliveryApp, host: str, port: int, cert: Path | None, key: 
         host=host,
         port=port,
         loop="uvloop",
-        http=BoundedHttp,
+        http=partial(BoundedHttp, request_limit_s=request_limit_s),  # type: ignore[arg-type]  # it is only called
         ws="none",
         lifespan="on",
         access_log=False,
