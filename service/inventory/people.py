@@ -8,11 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from service.errors import Problem
-from vault.session import Server, Token
+from service.errors import Malformed, NotAllowed, NotSignedIn, Problem
+from service.index.translation import translated
+from vault import login
+from vault.errors import Denied, MfaRequired, SignInRefused
+from vault.session import Server, SignedIn, Token, Vault
 
+PASSWORD_METHODS: Final = frozenset({"userpass", "ldap"})
+MAX_TYPED_CHARACTERS: Final = 1024
+"""Of a name, a password or a passcode: nobody types more, and each goes to Vault."""
 Role: TypeAlias = Literal["administrator", "auditor"]
 
 
@@ -76,7 +82,9 @@ class People:
     """
 
     def __init__(self, server: Server, clock: Callable[[], datetime], *, mounts: dict[str, str] | None = None) -> None:
-        raise NotImplementedError
+        self._server = server
+        self._clock = clock
+        self._mounts = dict(mounts or {})
 
     def methods(self) -> tuple[SignInMethod, ...]:
         """What can be offered on the sign-in page.
@@ -84,7 +92,11 @@ class People:
         Raises:
             Unavailable.
         """
-        raise NotImplementedError
+        with translated():
+            offered = login.methods(self._server)
+        known = [SignInMethod(kind, mount) for kind, mount in self._mounts.items()]
+        known += [found for one in offered if (found := SignInMethod(one.kind, one.mount)) not in known]
+        return tuple(known) or (SignInMethod("userpass", "userpass"),)
 
     def sign_in(self, method: str, username: str, password: str) -> Session:
         """Sign in with a password.
@@ -96,7 +108,14 @@ class People:
             Malformed: `session.method`: there is no such method.
             Throttled, Unavailable.
         """
-        raise NotImplementedError
+        if method not in PASSWORD_METHODS:
+            raise Malformed("There is no such way to sign in with a password.", code="session.method")
+        if max(len(username), len(password)) > MAX_TYPED_CHARACTERS:
+            raise _refused()
+        mount = self._mounts.get(method, method)
+        return self._session_of(
+            lambda: login.sign_in(self._server, method=method, mount=mount, username=username, password=password)
+        )
 
     def finish_mfa(self, request_id: str, factor_id: str, passcode: str) -> Session:
         """The second step of a sign-in. `passcode` is empty for a factor that uses none (a push).
@@ -104,7 +123,9 @@ class People:
         Raises:
             NotSignedIn: `session.refused`. Also NotAllowed, Throttled, Unavailable.
         """
-        raise NotImplementedError
+        if max(len(request_id), len(factor_id), len(passcode)) > MAX_TYPED_CHARACTERS:
+            raise _refused()
+        return self._session_of(lambda: login.finish_mfa(self._server, request_id, factor_id, passcode))
 
     def check(self, token: str) -> Session:
         """The person that a token is, asked of Vault.
@@ -114,7 +135,15 @@ class People:
             NotAllowed: `session.no-role`.
             Unavailable.
         """
-        raise NotImplementedError
+        expired = False
+        with translated():
+            try:
+                signed_in = Vault(self._server, Token(token)).lookup_self()
+            except Denied:
+                expired = True
+        if expired:
+            raise NotSignedIn("The session has ended. Sign in again.", code="session.expired")
+        return self._session(signed_in)
 
     def sign_out(self, session: Session) -> None:
         """Revoke the token. A token that is dead already is fine.
@@ -122,4 +151,41 @@ class People:
         Raises:
             Unavailable: it may still be alive.
         """
-        raise NotImplementedError
+        with translated():
+            try:
+                Vault(self._server, session.token).revoke_self()
+            except Denied:  # dead already
+                return
+
+    def _session_of(self, sign_in: Callable[[], SignedIn]) -> Session:
+        """The session that a sign-in gives. The problems of signing in carry no cause: it knew the password."""
+        problem: Problem | None = None
+        with translated():
+            try:
+                signed_in = sign_in()
+            except SignInRefused:
+                problem = _refused()
+            except MfaRequired as needed:
+                factors = tuple(SecondFactor(one.id, one.type, one.uses_passcode) for one in needed.methods)
+                problem = SecondFactorNeeded(needed.request_id, factors)
+        if problem is not None:
+            raise problem
+        return self._session(signed_in)
+
+    def _session(self, signed_in: SignedIn) -> Session:
+        of_policy: dict[str, Role] = {
+            self._server.prefixed("admin"): "administrator",
+            self._server.prefixed("auditor"): "auditor",
+        }
+        roles = tuple(role for policy, role in of_policy.items() if policy in signed_in.policies)
+        if not roles:
+            with translated():
+                Vault(self._server, signed_in.token).revoke_self()
+            detail = "You are known here, but have no role in Keystead. An operator gives you one in Vault."
+            raise NotAllowed(detail, code="session.no-role")
+        who = signed_in.display_name or signed_in.entity_name or signed_in.entity_id or "unknown"
+        return Session(token=signed_in.token, who=who, roles=roles, expires_at=signed_in.expires_at)
+
+
+def _refused() -> NotSignedIn:
+    return NotSignedIn("The name or the password is wrong, or the account is locked for now.", code="session.refused")
