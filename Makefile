@@ -36,7 +36,7 @@ test: setup-dev system ## the whole test suite
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 demo: setup ## the main job as a story that checks itself
-	$(BIN)/python -m demo
+	$(BIN)/python -m scripts.demo
 
 check: setup-dev ## lint, types, import contracts, docs checks
 	$(BIN)/ruff check .
