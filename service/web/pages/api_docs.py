@@ -111,5 +111,10 @@ def api_docs() -> ResponseReturnValue:
     """Every operation, by subject."""
     document = api.openapi_document()
     about = document.get("info", {}).get("description", "Everything the console does, as JSON.")
-    shown = {"description": about, "href": url_for("api.openapi"), "groups": groups(document)}
+    shown = {
+        "description": about,
+        "href": url_for("api.openapi"),
+        "groups": groups(document),
+        "prefix": document["servers"][0]["url"],
+    }
     return render_template("api_docs.html", section="api", api=shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from flask import flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -17,6 +17,8 @@ from service.pki.finding import Finding, Severity
 from service.web.pages import consumers, frame
 from service.web.pages.forms import BindForm, ConfirmForm, EnrolForm
 from service.web.pages.standing import Standing, serving
+
+DEFAULT_TTL_S: Final = 3600
 
 
 class OneTimeToken(Protocol):
@@ -153,7 +155,10 @@ def show_enrolled(
 ) -> ResponseReturnValue:
     """The one page that shows a one-time token. It is not kept anywhere, nor may a cache keep it."""
     delivery_url = frame.ports().delivery_url
-    command = f"keystead agent enroll --url {delivery_url or 'https://HOST:8444'} --role-id {enrollment.role_id}"
+    command = (
+        f"keystead agent enroll --url {delivery_url or 'https://HOST:8444'} --ca ca.pem "
+        f"--state-dir /var/lib/keystead-agent --role-id {enrollment.role_id} --wrapping-token-file -"
+    )
     page = render_template(
         "parts/enrolled.html",
         section=request.endpoint and ("relays" if "relay" in request.endpoint else "providers"),
@@ -172,7 +177,7 @@ def show_enrolled(
 def ttl_s() -> int:
     """The chosen life of a one-time token; the form's own default for anything it does not offer."""
     form = EnrolForm()
-    return int(form.ttl.data if form.validate() and form.ttl.data else form.ttl.default)
+    return int(form.ttl.data) if form.validate() and form.ttl.data else DEFAULT_TTL_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +199,8 @@ class Confirmation:
 def confirm(what: Confirmation, act: Callable[[], object]) -> ResponseReturnValue:
     """Ask; and act when the name was typed."""
     form = ConfirmForm()
-    problem, conflicts, status = "", (), 200
+    problem, status = "", 200
+    conflicts: tuple[str, ...] = ()
     if request.method == "POST":
         status = 422
         if not form.validate_on_submit() or form.confirm.data != what.confirm_name:

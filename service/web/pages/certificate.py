@@ -69,7 +69,7 @@ def _profile(template: str, tab: str, view: CertificateView, **more: Any) -> str
         leaf=leaf,
         hosts=leaf.dns_names + leaf.ip_addresses if leaf else (),
         standing=of_certificate(view, snapshot, frame.now()),
-        counts=users,
+        counts={"relays": len(users.relays), "clusters": len(users.clusters)},
         **more,
     )
 
@@ -189,7 +189,8 @@ def certificate_destroy(name: str) -> ResponseReturnValue:
 
 def _end(view: CertificateView, *, destroy: bool) -> ResponseReturnValue:
     form = ConfirmForm()
-    problem, conflicts, status = "", (), 200
+    problem, status = "", 200
+    conflicts: tuple[str, ...] = ()
     if request.method == "POST":
         status = 422
         if not form.validate_on_submit():

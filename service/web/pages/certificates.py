@@ -32,12 +32,12 @@ QUIET_WHEN_EMPTY: Final = frozenset({Filter.PROBLEM, Filter.DELETED, Filter.EXPI
 """Chips left out while they would count nothing."""
 
 COLUMNS: Final = (
-    ("name", "Certificate"),
-    (None, "Covers"),
-    ("issuer", "Issuer"),
-    ("expires", "Expires"),
-    ("used", "Used by"),
-    (None, "State"),
+    ("name", "Certificate", "w-name"),
+    (None, "Covers", "w-covers"),
+    ("issuer", "Issuer", "w-issuer"),
+    ("expires", "Expires", "w-expires"),
+    ("used", "Used by", "w-used"),
+    (None, "State", ""),
 )
 SORT_WORDS: Final = {
     "name": "by name",
@@ -80,6 +80,7 @@ class Column:
     """A column's head: a link that sorts by it, and the direction when the list is sorted so."""
 
     word: str
+    width: str
     href: str | None
     direction: str | None
 
@@ -119,14 +120,14 @@ def _row(item: ListItem, snapshot: Snapshot, now: datetime) -> Row:
 
 def _columns(sort: str, kept: dict[str, Any]) -> tuple[Column, ...]:
     columns = []
-    for key, word in COLUMNS:
+    for key, word, width in COLUMNS:
         if key is None:
-            columns.append(Column(word, None, None))
+            columns.append(Column(word, width, None, None))
             continue
         up, down = sort == key, sort == f"-{key}"
         following = f"-{key}" if up else key
         href = url_for("pages.certificates", **(kept | {"sort": None if following == "name" else following}))
-        columns.append(Column(word, href, "ascending" if up else "descending" if down else None))
+        columns.append(Column(word, width, href, "ascending" if up else "descending" if down else None))
     return tuple(columns)
 
 
@@ -143,7 +144,7 @@ def certificates() -> ResponseReturnValue:
         page = list_certificates(snapshot, query, now)
     except Malformed:
         return redirect(url_for("pages.certificates", q=q or None), 303)
-    kept = {"q": q or None, "status": status or None, "sort": None if sort == "name" else sort}
+    kept: dict[str, Any] = {"q": q or None, "status": status or None, "sort": None if sort == "name" else sort}
 
     def href(**more: Any) -> str:  # noqa: ANN401 - URL parameters
         return url_for("pages.certificates", **kept, **more)
@@ -203,7 +204,7 @@ def certificate_create() -> ResponseReturnValue:
         context = checks.context(report["checked"], told)
         return _show_new(form, context, problem=problem.detail, key_again=bool(form.private_key.data)), problem.status
     flash(f"{made.view.display_name or made.view.name} is registered. Bind it to what uses it.", "ok")
-    return redirect(url_for("pages.certificate", name=made.view.name), 303)
+    return frame.go(url_for("pages.certificate", name=made.view.name))
 
 
 def _check(form: NewCertificateForm) -> dict[str, Any]:
@@ -233,11 +234,12 @@ def certificate_check() -> ResponseReturnValue:
 
 
 def _show_new(form: NewCertificateForm, context: dict[str, Any], *, problem: str = "", key_again: bool = False) -> str:
+    fragment = frame.by_htmx()
     return render_template(
-        "certificates/new.html",
+        "certificates/_refused.html" if fragment else "certificates/new.html",
         section="certificates",
         form=form,
         problem=problem,
-        key_must_be_pasted_again=key_again,
+        key_must_be_pasted_again=key_again and not fragment,
         **context,
     )

@@ -93,7 +93,7 @@ def _show(provider: Provider, it: Cluster, refused: Problem | None = None) -> st
     consumer = provider.consumer(it.name)
     status = frame.snapshot().statuses.get(consumer)
     covered = binding.coverage_of(consumer, it.certificate)
-    here = {"name": provider.name, "cluster": it.name}
+    here: dict[str, Any] = {"name": provider.name, "cluster": it.name}
     return render_template(
         "providers/cluster.html",
         section="providers",

@@ -109,13 +109,17 @@ def feed(changes: Iterable[Change], snapshot: Snapshot, *, limit: int = 20) -> l
         FeedLine(
             change.by,
             ACTION_WORDS.get(change.action, change.action),
-            change.name,
+            _title(change, snapshot),
             _href(change, snapshot),
             change.version if change.kind == "certificate" else None,
             change.at,
         )
         for change in newest
     ]
+
+
+def _title(change: Change, snapshot: Snapshot) -> str:
+    return named(snapshot, change.name).title if change.kind in {"binding", "consumer"} else change.name
 
 
 def _href(change: Change, snapshot: Snapshot) -> str | None:

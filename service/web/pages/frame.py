@@ -99,6 +99,18 @@ def local_path(target: str | None) -> str | None:
     return None if parts.scheme or parts.netloc or any(ord(letter) < 33 for letter in target) else target
 
 
+def by_htmx() -> bool:
+    """Whether a script of the page asks, for a part of it."""
+    return "HX-Request" in request.headers
+
+
+def go(target: str) -> ResponseReturnValue:
+    """On to another page, once something was done; a script is told to go there, since `fetch` follows by itself."""
+    if by_htmx():
+        return Response(status=204, headers={"HX-Redirect": target})
+    return redirect(target, 303)
+
+
 def scheme() -> str:
     """The colours a person chose; the system's when they chose none."""
     chosen = request.cookies.get(SCHEME_COOKIE, "system")
@@ -115,11 +127,12 @@ def vault_state() -> VaultState:
     since = index.stale_since
     if since is None:
         return VaultState("ok", "Vault reachable", "")
-    ago = filters.relative(since, now())
+    since_s = max((now() - since).total_seconds(), 0)
     return VaultState(
         "wrong",
         "Vault unreachable",
-        f"Vault is sealed or cannot be reached since {ago}. You see everything as it was then; nothing can be changed. "
+        f"Vault has been sealed or out of reach for {filters.span(since_s)}. You see everything as it was then; "
+        "nothing can be changed. "
         "Consumers keep serving what they have installed.",
     )
 

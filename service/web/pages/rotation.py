@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
@@ -96,9 +96,14 @@ def _show(view: CertificateView, form: RotateForm, report: CheckReport | None, *
     keeps = bool(form.keep_key.data or (report and not form.private_key.data))
     context = checks.context(checked, more.pop("found", checked.findings if checked else ()), key_kept=keeps)
     context |= _compare(view, checked.facts if checked else None, key_kept=keeps)
+    fragment = frame.by_htmx()
+    if fragment:
+        more["key_must_be_pasted_again"] = False
+        del context["by_field"]["name"]
     return render_template(
-        "certificates/rotate.html",
+        "certificates/_refused.html" if fragment else "certificates/rotate.html",
         section="certificates",
+        rotating=True,
         form=form,
         impacts=impact_rows(report.impact) if report else [],
         accepted=request.form.getlist("accept"),
@@ -147,7 +152,7 @@ def certificate_rotate_now(name: str) -> ResponseReturnValue:
     count = len(frame.snapshot().used_by(name))
     following = f" {filters.plural(count, 'consumer')} will follow." if count else ""
     flash(f"Version {made.view.version} of {made.view.display_name or name} is in place.{following}", "ok")
-    return redirect(url_for("pages.certificate_relays", name=name), 303)
+    return frame.go(url_for("pages.certificate_relays", name=name))
 
 
 @pages.post("/certificates/<name>/rotate/check")
@@ -170,5 +175,6 @@ def certificate_rotate_check(name: str) -> ResponseReturnValue:
         impacts=impact_rows(report.impact) if report else [],
         accepted=request.form.getlist("accept"),
         consumer_count=len(frame.snapshot().used_by(name)),
+        checked=report is not None,
     )
     return render_template("certificates/_rotation_checked.html", impact_html=Markup(impact), **context)  # noqa: S704 - made by our template

@@ -17,7 +17,7 @@ from service.web.pages.blueprint import pages
 from service.web.pages.forms import CodeForm, SignInForm
 from service.web.throttle import SignInThrottle
 
-METHOD_WORDS: Final = {"userpass": "user name and password", "ldap": "LDAP", "okta": "Okta", "radius": "RADIUS"}
+METHOD_WORDS: Final = {"userpass": "Password", "ldap": "LDAP", "okta": "Okta", "radius": "RADIUS"}
 """Methods that take a user name and a password, by Vault's name. Others (OIDC) need a browser trip that this page does
 not make; their tokens work with the API."""
 _PENDING: Final = "second_factor"
