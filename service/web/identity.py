@@ -159,6 +159,11 @@ def required(view: View) -> View:
     return cast("View", guarded)
 
 
+def has_cookie() -> bool:
+    """Whether the request came with a session cookie that holds a token, good or not."""
+    return _TOKEN in cookie
+
+
 def header_token() -> str | None:
     """The token in `X-Vault-Token` or `Authorization: Bearer` (RFC 6750 §2.1); None when there is neither."""
     token = request.headers.get("X-Vault-Token", "").strip()

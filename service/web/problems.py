@@ -10,7 +10,7 @@ from typing import Any, Final
 from flask import Flask, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, SecurityError
 
 from service.errors import Malformed, Missing, NotSignedIn, Problem, Throttled, TooLarge, Unavailable
 from service.web.security import MAX_BODY_BYTES
@@ -110,6 +110,8 @@ def _csrf() -> Problem:
 
 def _http(error: HTTPException) -> ResponseReturnValue:
     """werkzeug's errors in our words; its own descriptions may quote the request."""
+    if isinstance(error, SecurityError):  # a host name that is not ours has no pages to lead to
+        return Response("This server does not answer for that host name.\n", 400, mimetype="text/plain")
     match error.code:
         case 404:
             return answer(Missing("There is no such page.", code="request.no-such-address"))

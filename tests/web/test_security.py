@@ -46,7 +46,7 @@ def test_a_changed_or_foreign_cookie_is_nobodys(console: Console):
     browser = signed_in(console)
     kept = browser.get_cookie(cookie.NAME, domain="console.example.com")
     assert kept is not None
-    for value in (kept.value[:-4] + "AAAA", "x", "", kept.value + "=", "A" * 5000):
+    for value in (kept.value[:-8] + "AAAAAAA=", "x", "", kept.value[1:], "A" * 5000):
         other = console.browser()
         other.set_cookie(cookie.NAME, value, domain="console.example.com", secure=True)
         assert not is_in(other)
@@ -59,7 +59,7 @@ def test_an_idle_session_ends_and_a_used_one_ends_too(console: Console):
         assert not is_in(idle)
         console.clock.ahead = timedelta()
         assert is_in(used)
-        for minutes in range(20, 8 * 60 + 20, 20):
+        for minutes in range(20, 8 * 60 + 40, 20):
             console.clock.ahead = timedelta(minutes=minutes)
             alive = is_in(used)
         assert not alive

@@ -4,7 +4,4 @@ from service.web.api import certificates, checks, providers, relays, session
 from service.web.api.openapi import openapi_document
 from service.web.api.operation import blueprint
 
-SIGN_IN = "api.sign_in"
-"""The one unsafe call that no CSRF token can be asked for: nobody is signed in yet, and it sets no cookie."""
-
-__all__ = ["SIGN_IN", "blueprint", "certificates", "checks", "openapi_document", "providers", "relays", "session"]
+__all__ = ["blueprint", "certificates", "checks", "openapi_document", "providers", "relays", "session"]
