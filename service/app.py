@@ -19,6 +19,10 @@ from vault.service_session import ServiceSession
 from vault.session import Server, Token, Vault
 
 MIN_SESSION_KEY_CHARACTERS = 32
+WEB_FOLLOWS_EVERY_S = 1.0
+"""How soon pages show what another replica changed; what this one changed they show at once."""
+DELIVERY_FOLLOWS_EVERY_S = 0.25
+"""How soon consumers are told of a change: one small read of Vault each time, whatever their number."""
 
 
 def serve_web(settings: Settings) -> None:
@@ -47,7 +51,7 @@ def build_web(settings: Settings) -> Flask:
     from service.web.ports import Ports  # noqa: PLC0415 - as above
 
     server = _server(settings)
-    index = follow(settings, server)
+    index = follow(settings, server, WEB_FOLLOWS_EVERY_S)
 
     def inventory_for(session: Session) -> Inventory:
         return Inventory(Vault(server, session.token), index, session.who, now)
@@ -79,7 +83,8 @@ def serve_delivery(settings: Settings) -> None:
 
     _log_to_stderr()
     server = _server(settings)
-    app = create_app(lambda: AsyncVault(server), follow(settings, server), now)
+    index = follow(settings, server, DELIVERY_FOLLOWS_EVERY_S)
+    app = create_app(lambda: AsyncVault(server), index, now)
     serve(app, settings.host, settings.port, settings.tls_cert_file, settings.tls_key_file)
 
 
@@ -96,11 +101,11 @@ def serve_worker(settings: Settings) -> None:
     run(session.vault, session.forget, now)
 
 
-def follow(settings: Settings, server: Server) -> Index:
+def follow(settings: Settings, server: Server, interval_s: float) -> Index:
     """The index, kept true by a thread of its own, with the process's own role."""
     session = service_session(settings, server)
     index = Index(session.vault, now, forget=session.forget)
-    threading.Thread(target=index.run, args=(threading.Event(),), name="index", daemon=True).start()
+    threading.Thread(target=index.run, args=(threading.Event(), interval_s), name="index", daemon=True).start()
     return index
 
 
