@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Literal
 
 from service.agent.config import FilesTarget
-from service.agent.errors import AgentError, RefusedHere, TokenRefused
-from service.agent.source import Bundle, Delivery, LoggedIn, etag_of
+from service.agent.errors import AgentError, RefusedHere
+from service.agent.session import ConsumerSession
+from service.agent.source import Bundle, etag_of
 from service.agent.state import State
 from service.agent.targets.files import Files, Installed
 from service.pki.bundle import Checked, check_bundle
@@ -45,13 +46,12 @@ class Outcome:
 
 
 class Round:
-    """What every round of one agent needs. Keeps the token between rounds, in memory."""
+    """What every round of one agent needs."""
 
-    def __init__(self, delivery: Delivery, state: State, targets: Sequence[FilesTarget]) -> None:
-        self._delivery = delivery
+    def __init__(self, session: ConsumerSession, state: State, targets: Sequence[FilesTarget]) -> None:
+        self._session = session
         self._state = state
         self._targets = tuple(Files(target) for target in targets)
-        self._logged_in: LoggedIn | None = None
 
     def run(self, now: datetime) -> Outcome:
         """Carry out one round.
@@ -59,34 +59,16 @@ class Round:
         Raises:
             AgentError: the kind that fits; what was installed before still is.
         """
-        had_token = self._logged_in is not None
-        try:
-            return self._run(now)
-        except TokenRefused:
-            self._logged_in = None
-            if not had_token:
-                raise
-        return self._run(now)
-
-    def _run(self, now: datetime) -> Outcome:
-        me = self._log_in()
         held = [target.installed() for target in self._targets]
         common = held[0] if held[0] is not None and all(one == held[0] for one in held) else None
-        etag = etag_of(common.certificate_name, common.version) if common else None
-        bundle = self._delivery.fetch(me.token, etag)
-        if bundle is None:
-            if common is None:
-                raise RefusedHere("the delivery plane answered 304 to a fetch without condition")
-            return self._finish(me, common, changed=False)
-        return self._install(me, bundle, held, now)
+        bundle = self._session.fetch(etag_of(common.certificate_name, common.version) if common else None)
+        if bundle is not None:
+            return self._install(bundle, held, now)
+        if common is None:
+            raise RefusedHere("the delivery plane answered 304 to a fetch without condition")
+        return self._finish(common, changed=False)
 
-    def _log_in(self) -> LoggedIn:
-        if self._logged_in is None:
-            credentials = self._state.credentials()
-            self._logged_in = self._delivery.log_in(credentials.role_id, credentials.secret_id)
-        return self._logged_in
-
-    def _install(self, me: LoggedIn, bundle: Bundle, held: Sequence[Installed | None], now: datetime) -> Outcome:
+    def _install(self, bundle: Bundle, held: Sequence[Installed | None], now: datetime) -> Outcome:
         findings: tuple[Finding, ...] = ()
         new = Installed(bundle.certificate_name, bundle.version, "")
         changed = False
@@ -103,22 +85,22 @@ class Round:
                 target.install(new, private_key=key.pem(), certificate=checked.certificate, ca=checked.ca)
                 changed = True
         except AgentError as error:
-            self._report(me, new, "failed", str(error))
+            self._report(new, "failed", str(error))
             raise
-        return self._finish(me, new, changed=changed, findings=findings)
+        return self._finish(new, changed=changed, findings=findings)
 
-    def _finish(self, me: LoggedIn, what: Installed, *, changed: bool, findings: tuple[Finding, ...] = ()) -> Outcome:
+    def _finish(self, what: Installed, *, changed: bool, findings: tuple[Finding, ...] = ()) -> Outcome:
         return Outcome(
-            consumer=me.consumer,
+            consumer=self._session.consumer(),
             certificate_name=what.certificate_name,
             version=what.version,
             fingerprint_sha256=what.fingerprint_sha256,
             changed=changed,
             findings=findings,
-            report_failed=self._report(me, what, "installed", ""),
+            report_failed=self._report(what, "installed", ""),
         )
 
-    def _report(self, me: LoggedIn, what: Installed, state: Literal["installed", "failed"], detail: str) -> str:
+    def _report(self, what: Installed, state: Literal["installed", "failed"], detail: str) -> str:
         """Report once per change; why it failed, or empty."""
         report: dict[str, object] = {
             "certificate_name": what.certificate_name,
@@ -130,7 +112,7 @@ class Round:
         if self._state.reported() == report:
             return ""
         try:
-            self._delivery.report(me.token, report)
+            self._session.report(report)
             self._state.note_reported(report)
         except AgentError as error:
             return str(error)

@@ -140,15 +140,17 @@ class Delivery:
         _check(status, answer, "log in")
         return LoggedIn(Token(_text(answer, "token")), _text(answer, "consumer"))
 
-    def fetch(self, token: Token, etag: str | None = None) -> Bundle | None:
-        """The bundle; None when `etag` still names it.
+    def fetch(self, token: Token, etag: str | None = None, tls_mode: TlsMode | None = None) -> Bundle | None:
+        """The bundle; None when `etag` still names it, and its TLS mode still is `tls_mode` (None: whatever it is).
 
         Raises:
             TokenRefused, NotBound, RefusedHere, Unreached.
         """
         status, answer = self._call("GET", "/v1/bundle", None, token=token, etag=etag)
         if status == http.client.NOT_MODIFIED:
-            return None
+            if tls_mode is None or answer.get("tls_mode", tls_mode) == tls_mode:
+                return None
+            status, answer = self._call("GET", "/v1/bundle", None, token=token)
         if status == http.client.NOT_FOUND:
             raise NotBound(_detail(answer, "nothing is bound"), code=str(answer.get("code", "not-bound")))
         _check(status, answer, "fetch the bundle")
@@ -194,7 +196,7 @@ class Delivery:
             headers["Content-Type"] = "application/json"
         problem = ""
         try:
-            status, raw = self._exchange(method, path, content, headers)
+            response, raw = self._exchange(method, path, content, headers)
         except ssl.SSLCertVerificationError as error:
             problem = f"the certificate of {self._address} is not trusted: {error.verify_message}"
         except (OSError, http.client.HTTPException) as error:
@@ -209,9 +211,14 @@ class Delivery:
             answer = json.loads(raw) if raw else {}
         except (ValueError, RecursionError):
             answer = {}
-        return status, answer if isinstance(answer, dict) else {}
+        if not isinstance(answer, dict):
+            answer = {}
+        mode = response.getheader("Keystead-TLS-Mode")
+        return response.status, answer if mode is None else {"tls_mode": mode, **answer}
 
-    def _exchange(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    def _exchange(
+        self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
         """One request; a connection that the other side closed meanwhile is opened once more, for GET only."""
         fresh = self._connection.sock is None
         try:
@@ -223,7 +230,7 @@ class Delivery:
                 raise
             self._connection.request(method, path, body=content, headers=dict(headers))
             response = self._connection.getresponse()
-        return response.status, response.read(MAX_ANSWER_BYTES + 1)
+        return response, response.read(MAX_ANSWER_BYTES + 1)
 
 
 def _check(status: int, answer: Mapping[str, Any], what: str) -> None:

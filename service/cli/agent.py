@@ -19,6 +19,7 @@ from service.agent.config import read_config
 from service.agent.enrollment import MAX_WRAPPING_TOKEN_BYTES, enroll, read_wrapping_token
 from service.agent.errors import AgentError, WrongUsage
 from service.agent.round import Outcome, Round
+from service.agent.session import ConsumerSession
 from service.agent.source import Delivery
 from service.agent.state import State
 
@@ -40,8 +41,8 @@ def agent(context: click.Context, config_file: Path | None, once: bool, as_json:
         if config_file is None:
             raise WrongUsage("--config FILE is missing", code="config.missing")
         config = read_config(config_file)
-        delivery = Delivery(config.url, config.ca_file)
-        one_round = Round(delivery, State(config.state_dir), config.targets)
+        state = State(config.state_dir)
+        one_round = Round(ConsumerSession(Delivery(config.url, config.ca_file), state), state, config.targets)
         if once:
             _tell(one_round.run(_now()), as_json=as_json)
             return

@@ -53,9 +53,10 @@ class Bundles:
             if consumer is None:
                 consumer = await self.identify(token)
                 vouched = await self._vouch(token, consumer, snapshot)
-            etag = _current_etag(snapshot, consumer)
-            if vouched and etag is not None and _names(if_none_match, etag):
-                return not_modified(etag)
+            binding = binding_of(snapshot, consumer)
+            etag = _current_etag(snapshot, binding)
+            if vouched and binding and etag is not None and _names(if_none_match, etag):
+                return not_modified(etag, _mode_header(binding))
         if consumer is None:
             consumer = await self.identify(token)
         return await self._fetch(token, consumer, snapshot, if_none_match)
@@ -106,8 +107,8 @@ class Bundles:
         name = binding.certificate or ""
         etag = f'"{name}:{document.version}"'.encode()
         if if_none_match is not None and _names(if_none_match, etag):
-            return not_modified(etag)
-        return _bundle_answer(consumer, binding, document, snapshot, (b"etag", etag))
+            return not_modified(etag, _mode_header(binding))
+        return _bundle_answer(consumer, binding, document, snapshot, (b"etag", etag), _mode_header(binding))
 
     async def _fetch_by_record(self, token: bytes, consumer: str, binding: Binding) -> tuple[Binding, Document]:
         """The index did not help: read the consumer's own record, then what it names.
@@ -154,9 +155,13 @@ class Bundles:
         return binding
 
 
-def _current_etag(snapshot: Snapshot, consumer: str) -> bytes | None:
-    """The ETag of what the consumer is bound to; None when there is nothing, or it is deleted."""
-    binding = binding_of(snapshot, consumer)
+def _mode_header(binding: Binding) -> Header:
+    """The one thing in a bundle that changes without a new version of the certificate."""
+    return (b"keystead-tls-mode", binding.tls_mode.encode())
+
+
+def _current_etag(snapshot: Snapshot, binding: Binding | None) -> bytes | None:
+    """The ETag of what a consumer is bound to; None when there is nothing, or it is deleted."""
     if binding is None or binding.certificate is None:
         return None
     view = snapshot.certificates.get(binding.certificate)
@@ -174,7 +179,7 @@ def _names(if_none_match: bytes, etag: bytes) -> bool:
     return any(part.strip().removeprefix(b"W/") in {etag, b"*"} for part in if_none_match.split(b","))
 
 
-def _bundle_answer(consumer: str, binding: Binding, document: Document, snapshot: Snapshot, etag: Header) -> Answer:
+def _bundle_answer(consumer: str, binding: Binding, document: Document, snapshot: Snapshot, *extra: Header) -> Answer:
     certificate, ca = str(document.data.get("certificate", "")), str(document.data.get("ca", ""))
     view = snapshot.certificates.get(binding.certificate or "")
     facts = view.facts if view is not None and view.version == document.version else None
@@ -192,7 +197,7 @@ def _bundle_answer(consumer: str, binding: Binding, document: Document, snapshot
             "not_after": facts.not_after,
             "tls_mode": binding.tls_mode,
         },
-        etag,
+        *extra,
     )
 
 

@@ -62,9 +62,9 @@ def no_content() -> Answer:
     return Answer(204, (NO_STORE,))
 
 
-def not_modified(etag: bytes) -> Answer:
+def not_modified(etag: bytes, *extra: Header) -> Answer:
     """304 (RFC 9110 §15.4.5)."""
-    return Answer(304, ((b"etag", etag), NO_STORE))
+    return Answer(304, ((b"etag", etag), NO_STORE, *extra))
 
 
 def problem_answer(problem: Problem, *extra: Header) -> Answer:
