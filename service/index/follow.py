@@ -13,6 +13,8 @@ from service.errors import Missing, Problem, Unavailable
 from service.index.contents import Contents
 from service.index.translation import problem_of
 from service.index.views import Snapshot, VersionView
+from service.records import bundle_path
+from vault.documents import Metadata
 from vault.errors import Denied, VaultError
 from vault.session import Vault
 
@@ -120,6 +122,19 @@ class Index:
         if found[0] is None:
             raise Missing(f"There is no version {number} of {name} any more.")
         return found[0]
+
+    def versions(self, name: str) -> Metadata:
+        """Which versions of a certificate there are, read now.
+
+        Raises:
+            Missing: there is no certificate of that name.
+            Unavailable.
+        """
+        self.refresh((bundle_path(name),))
+        found = self._contents.versions(name)
+        if found is None:
+            raise Missing(f"There is no certificate {name}.", code="certificate.missing")
+        return found
 
     def run(self, stop: threading.Event, interval_s: float = 1.0, *, statuses: bool = True) -> None:
         """Follow until `stop` is set: the journal each `interval_s`, statuses and everything else now and then.

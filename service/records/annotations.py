@@ -26,6 +26,8 @@ MAX_LABELS: Final = 32
 """Vault keeps 64 keys; the rest is room for what comes."""
 MAX_LABEL_VALUE_CHARACTERS: Final = 120
 LABEL: Final = "label:"
+NO_VALUE: Final = " "
+"""Vault keeps no empty value."""
 _LABEL_KEY = re.compile(r"[a-z0-9](?:[a-z0-9._/-]{0,61}[a-z0-9])?")
 
 
@@ -40,14 +42,16 @@ class Annotations:
     def to_custom_metadata(self) -> dict[str, str]:
         """As it is stored."""
         stored = {"display_name": _escaped(self.display_name), "comment": _escaped(self.comment)}
-        stored |= {LABEL + key: _escaped(value) for key, value in self.labels.items()}
-        return {key: value for key, value in stored.items() if value or key.startswith(LABEL)}
+        stored |= {LABEL + key: _escaped(value) or NO_VALUE for key, value in self.labels.items()}
+        return {key: value for key, value in stored.items() if value}
 
     @staticmethod
     def from_custom_metadata(stored: Mapping[str, str]) -> Annotations:
         """What was stored; a value that was written by hand is taken as it stands."""
         labels = {
-            key.removeprefix(LABEL): _unescaped(value) for key, value in sorted(stored.items()) if key.startswith(LABEL)
+            key.removeprefix(LABEL): _unescaped(value).strip()
+            for key, value in sorted(stored.items())
+            if key.startswith(LABEL)
         }
         return Annotations(
             display_name=_unescaped(stored.get("display_name", "")),
