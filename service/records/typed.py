@@ -23,6 +23,9 @@ CLUSTER_SCHEMES: Final = frozenset({"https", "tcp"})
 """`tcp` is how Docker writes its TLS endpoint (`tcp://host:2376`)."""
 
 
+_KEY_MARK = "PRIVATE KEY-----"
+
+
 def refusal(code: str, message: str, hint: str = "", *, field: Field) -> Refused:
     """A problem with one field, as the checks report theirs."""
     finding = Finding(code=code, severity=Severity.ERROR, message=message, hint=hint, field=field)
@@ -51,9 +54,11 @@ def read_line(text: str, *, limit: int, field: Field, what: str) -> str:
     """One line of text, without surrounding space.
 
     Raises:
-        Refused: too long (`text.too-long`), or with control characters (`text.control-character`).
+        Refused: too long (`text.too-long`), with control characters (`text.control-character`), or a private key
+            pasted into the wrong field (`text.private-key`).
     """
     line = text.strip()
+    refuse_key(line, field=field, what=what)
     if len(line) > limit:
         message = f"The {what} has {len(line)} characters; at most {limit} are kept."
         raise refusal("text.too-long", message, field=field)
@@ -63,12 +68,24 @@ def read_line(text: str, *, limit: int, field: Field, what: str) -> str:
     return line
 
 
+def refuse_key(text: str, *, field: Field, what: str) -> None:
+    """Everybody who may look at the instance sees what is typed here.
+
+    Raises:
+        Refused: `text.private-key`; the text is not quoted.
+    """
+    if _KEY_MARK in text:
+        message = f"The {what} holds a private key. It was not stored."
+        raise refusal("text.private-key", message, "Paste the key into KEY.", field=field)
+
+
 def read_comment(text: str) -> str:
     """A comment: lines of text, at most 512 bytes of UTF-8.
 
     Raises:
-        Refused: `text.too-long`, `text.control-character`.
+        Refused: `text.too-long`, `text.control-character`, `text.private-key`.
     """
+    refuse_key(text, field="comment", what="comment")
     comment = text.replace("\r\n", "\n").replace("\r", "\n").strip()
     if any(unicodedata.category(character) in {"Cc", "Cs"} and character not in "\n\t" for character in comment):
         raise refusal("text.control-character", "The comment has a control character in it.", field="comment")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from service.worker.reconcile import reconcile
@@ -20,7 +22,23 @@ AFTER_CHANGE_S: Final = 2.0
 """A change is looked after this soon; people's own processes have mostly done all of it by then."""
 LARGEST_SHARE: Final = 0.05
 """Rounds take at most this share of the time, however many consumers there are."""
+WHO: Final = "worker"
+"""Who put it right, in the journal."""
 PAUSE_IN_TROUBLE_S: Final = 2.0
+
+
+def run(
+    reader: Callable[[], Vault],
+    forget: Callable[[], None],
+    clock: Callable[[], datetime],
+    stop: threading.Event | None = None,
+) -> None:
+    """Work until `stop` is set; without one, until SIGTERM or SIGINT."""
+    if stop is None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+    Worker(reader, clock, forget=forget).run(stop)
 
 
 class Worker:
@@ -28,11 +46,15 @@ class Worker:
 
     Args:
         reader: gives a `Vault` signed in as the worker; called anew for each round.
+        clock: aware UTC now.
         forget: told that the token was refused; the next `reader()` signs in anew.
     """
 
-    def __init__(self, reader: Callable[[], Vault], *, forget: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, reader: Callable[[], Vault], clock: Callable[[], datetime], *, forget: Callable[[], None] = lambda: None
+    ) -> None:
         self._reader = reader
+        self._clock = clock
         self._forget = forget
         self._sequence = -1
         self._next_round = 0.0
@@ -78,6 +100,9 @@ class Worker:
             return
         for action in reconcile(vault):
             _log.warning("put right: %s", action)
+            sequence = vault.journal.append("binding", action.consumer, "put right", None, by=WHO, at=self._clock())
+            if sequence == self._sequence + 1:
+                self._sequence = sequence  # our own entry is no news
         ended = time.monotonic()
         self._earliest = ended + (ended - now) / LARGEST_SHARE
         self._next_round = max(ended + RECONCILE_INTERVAL_S, self._earliest)
