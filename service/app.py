@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import signal
 import sys
 import threading
 from datetime import UTC, datetime
@@ -94,11 +95,14 @@ def serve_worker(settings: Settings) -> None:
     Raises:
         SettingsError: a file that is needed is missing or not what it should be.
     """
-    from service.worker.loop import run  # noqa: PLC0415 - as above
+    from service.worker.loop import Worker  # noqa: PLC0415 - as above
 
     _log_to_stderr()
     session = service_session(settings, _server(settings))
-    run(session.vault, session.forget, now)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Worker(session.vault, now, forget=session.forget).run(stop)
 
 
 def follow(settings: Settings, server: Server, interval_s: float) -> Index:

@@ -106,6 +106,13 @@ def usages(extended_key_usages: tuple[str, ...]) -> str:
     return ", ".join(USAGE_WORDS.get(usage, usage) for usage in extended_key_usages) or "not restricted"
 
 
+def without_key(field: Any) -> Any:  # noqa: ANN401 - a field of WTForms, which has no types for it
+    """A form's field, emptied when a private key was pasted into it: no page gives a key back, wherever it was put."""
+    if isinstance(field.data, str) and "PRIVATE KEY" in field.data:
+        field.data = ""
+    return field
+
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "plural": plural,
     "span": span,
@@ -118,5 +125,6 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "fingerprint": fingerprint,
     "organisation": organisation,
     "usages": usages,
+    "without_key": without_key,
 }
 """By the name that templates use."""
