@@ -104,13 +104,21 @@ def to_accept(refused: Problem | None) -> tuple[ToAccept, ...]:
 
 
 def binding_of(
-    consumer: str, certificate: str | None, action: str, coverage: Coverage | None, refused: Problem | None = None
+    consumer: str,
+    certificate: str | None,
+    action: str,
+    coverage: Coverage | None,
+    refused: Problem | None = None,
+    *,
+    host: str = "",
 ) -> Binding:
-    """The binding panel of a consumer; `refused` is why the last try was turned down."""
+    """The binding panel of a consumer; `refused` is why the last try was turned down, `host` what clients call it."""
     snapshot = frame.snapshot()
     view = snapshot.certificates.get(certificate) if certificate else None
     form = BindForm(formdata=request.form if refused else None, data={"certificate": ""})
-    form.certificate.choices = consumers.certificate_choices(snapshot, certificate)
+    form.certificate.choices = consumers.certificate_choices(
+        snapshot, certificate, none="Choose a certificate", host=host
+    )
     return Binding(
         action=action,
         form=form,

@@ -53,8 +53,7 @@ def cluster_new(name: str) -> ResponseReturnValue:
     """Add a cluster, perhaps bound at once."""
     provider = found(name)
     form = NewClusterForm(data={"expect_version": str(provider.version)})
-    form.certificate.choices = consumers.certificate_choices(frame.snapshot(), None)
-    form.certificate.choices[0] = ("", "None yet")
+    form.certificate.choices = consumers.certificate_choices(frame.snapshot(), None, none="None yet")
     back = url_for("pages.provider", name=name)
     shown = {
         "heading": f"Add a cluster to {provider.display_name or name}",

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from itertools import islice
+from typing import Final, TypeAlias
 
 from flask import url_for
 
 from service.index import Change, Snapshot
+from service.pki.coverage import covers
 from service.records import Cluster, Provider, Relay
+
+Choices: TypeAlias = dict[str, str | dict[str, str]]
+MAX_CHOICES: Final = 300
+"""Longer than this, nobody reads a list; a name is typed faster, and the page stays small."""
 
 ACTION_WORDS: Final = {
     "created": "created",
@@ -85,21 +91,31 @@ def users_of(snapshot: Snapshot, certificate: str) -> tuple[Named, ...]:
     return relays + tuple(of_cluster(provider, cluster) for provider, cluster in users.clusters)
 
 
-def certificate_choices(snapshot: Snapshot, bound: str | None) -> list[tuple[str, str]]:
-    """What a consumer can be bound to, for a select field: the value, and the words beside it."""
-    choices = [("", "Choose a certificate")]
+def certificate_choices(snapshot: Snapshot, bound: str | None, *, none: str, host: str = "") -> Choices:
+    """What a consumer can be bound to, for a select field: the words by value, those that cover `host` first.
+
+    Of more than MAX_CHOICES the first are given, and `""` is left out: the page then asks for the name.
+    """
+    fitting: dict[str, str] = {}
+    others: dict[str, str] = {}
     for view in snapshot.certificates.values():
         if view.deleted or view.facts is None:
             continue
         title = view.display_name or view.name
         known = title if title == view.name else f"{title} ({view.name})"
-        choices.append((view.name, f"{known}, bound now" if view.name == bound else known))
-    return choices
+        group = fitting if host and covers(view.facts.leaf, host) else others
+        group[view.name] = f"{known}, bound now" if view.name == bound else known
+    if len(fitting) + len(others) > MAX_CHOICES:
+        return dict(islice((fitting | others).items(), MAX_CHOICES))
+    if fitting and others:
+        return {"": none, f"Covers {host}": fitting, "Does not": others}
+    return {"": none, **fitting, **others}
 
 
-def provider_choices(snapshot: Snapshot) -> list[tuple[str, str]]:
+def provider_choices(snapshot: Snapshot) -> Choices:
     """The providers a relay can be said to run on."""
-    return [("", "None"), *((it.name, it.display_name or it.name) for it in snapshot.providers.values())]
+    names = {it.name: it.display_name or it.name for it in snapshot.providers.values()}
+    return {"": "None", **names}
 
 
 def feed(changes: Iterable[Change], snapshot: Snapshot, *, limit: int = 20) -> list[FeedLine]:

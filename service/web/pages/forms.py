@@ -27,7 +27,7 @@ MAX_COMMENT: Final = 512
 MAX_PEM: Final = 512 * 1024
 """Characters of one PEM area; a chain of ten large certificates has about 25,000."""
 
-ENROLMENT_TTLS_S: Final = (("900", "15 minutes"), ("3600", "1 hour"), ("86400", "1 day"))
+ENROLMENT_TTLS_S: Final = {"900": "15 minutes", "3600": "1 hour", "86400": "1 day"}
 
 
 def _stripped(value: str | None) -> str | None:
@@ -105,7 +105,7 @@ class BindForm(FlaskForm):  # type: ignore[misc]
 class EnrolForm(FlaskForm):  # type: ignore[misc]
     """For how long the one-time token may be used."""
 
-    ttl = SelectField("The token works for", choices=list(ENROLMENT_TTLS_S), default="3600")
+    ttl = SelectField("The token works for", choices=ENROLMENT_TTLS_S, default="3600")
 
 
 class _RelayFields(FlaskForm):  # type: ignore[misc]
@@ -113,7 +113,7 @@ class _RelayFields(FlaskForm):  # type: ignore[misc]
     port = IntegerField(
         "Port", default=443, validators=[NumberRange(1, 65535, message="A port is a number from 1 to 65535.")]
     )
-    tls_mode = RadioField("Mode", choices=[("tls", "TLS"), ("mtls", "mTLS")], default="tls")
+    tls_mode = RadioField("Mode", choices={"tls": "TLS", "mtls": "mTLS"}, default="tls")
     provider = SelectField("Container provider", validate_choice=False)
     enabled = BooleanField("Enabled", default=True)
     comment = _comment()
@@ -137,10 +137,10 @@ class RelayForm(_RelayFields):
 class _ProviderFields(FlaskForm):  # type: ignore[misc]
     multi_cluster = RadioField(
         "Multi-cluster",
-        choices=[("none", "Single"), ("active-passive", "Active-passive"), ("active-active", "Active-active")],
+        choices={"none": "Single", "active-passive": "Active-passive", "active-active": "Active-active"},
         default="none",
     )
-    visibility = RadioField("Visibility", choices=[("private", "Private"), ("public", "Public")], default="private")
+    visibility = RadioField("Visibility", choices={"private": "Private", "public": "Public"}, default="private")
     comment = _comment()
 
 
@@ -157,7 +157,7 @@ class NewProviderForm(_ProviderFields, _ClusterFields):
 
     expect_version = None
     name = _name("Name")
-    kind = RadioField("Kind", choices=[("swarm", "Swarm"), ("kubernetes", "Kubernetes")], default="swarm")
+    kind = RadioField("Kind", choices={"swarm": "Swarm", "kubernetes": "Kubernetes"}, default="swarm")
     cluster_name = StringField("Name", filters=[_stripped], validators=[Length(max=63)])
     url = StringField("URL", filters=[_stripped], validators=[Optional(), Length(max=2048)])
     certificate = SelectField("Certificate", validate_choice=False)

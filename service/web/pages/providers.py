@@ -111,8 +111,7 @@ def providers() -> ResponseReturnValue:
 def provider_new() -> ResponseReturnValue:
     """Create one, disabled, perhaps with its first cluster."""
     form = NewProviderForm()
-    form.certificate.choices = consumers.certificate_choices(frame.snapshot(), None)
-    form.certificate.choices[0] = ("", "None yet")
+    form.certificate.choices = consumers.certificate_choices(frame.snapshot(), None, none="None yet")
     shown = {
         "heading": "New container provider",
         "intro": "It is disabled until you enable it.",

@@ -81,8 +81,7 @@ def relay_new() -> ResponseReturnValue:
     """Create one, perhaps bound at once."""
     form = NewRelayForm()
     snapshot = frame.snapshot()
-    form.certificate.choices = consumers.certificate_choices(snapshot, None)
-    form.certificate.choices[0] = ("", "None yet")
+    form.certificate.choices = consumers.certificate_choices(snapshot, None, none="None yet")
     form.provider.choices = consumers.provider_choices(snapshot)
     if request.method == "GET":
         return _form(form, None)
@@ -144,7 +143,7 @@ def _show(it: Relay, refused: Problem | None = None) -> str:
         status_at=status.at if status else None,
         delivery_url=frame.ports().delivery_url,
         binding=binding.binding_of(
-            it.consumer, it.certificate, url_for("pages.relay_bind", name=it.name), covered, refused
+            it.consumer, it.certificate, url_for("pages.relay_bind", name=it.name), covered, refused, host=it.host
         ),
         enrolment=binding.Enrolment(
             url_for("pages.relay_enroll", name=it.name), url_for("pages.relay_revoke", name=it.name), EnrolForm()
