@@ -5,19 +5,26 @@ Nothing that exists is touched: it may be seeded again at each start, and after 
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from service.embedded.data_dir import DataDir, write_file
+from service.embedded.data_dir import DataDir, remove_file, write_file
 from service.embedded.demo_pki import DemoPki, Issued, Purpose
 from service.embedded.http import Origin, Unanswered
+from service.embedded.ports import Addresses, free_port
+from service.embedded.programs import KEYSTEAD, basic_environment
 from service.embedded.setup_state import ADMIN
+from service.embedded.supervisor import Program
 
 API = "/api/v1"
 HOST = "localhost"
 """Where the live relays are reached, by a name every machine resolves."""
+_LISTEN = "127.0.0.1"
 _WRITE_LIMIT_S = 15.0
 
 
@@ -34,7 +41,7 @@ class _Certificate:
 
 @dataclass(frozen=True, slots=True)
 class LiveRelay:
-    """A relay of the demonstration. Its port is a wish: another is taken when it is in use."""
+    """A relay of the demonstration. Its port is a wish: another is taken when that one is in use."""
 
     name: str
     certificate: str
@@ -73,8 +80,8 @@ CERTIFICATES = (
     ),
 )
 RELAYS = (
-    LiveRelay("relay-eu", "relays-eu", "tls", 9443, "Live, on this machine."),
-    LiveRelay("relay-us", "relays-us", "mtls", 9444, "Live, on this machine; asks its clients for a certificate."),
+    LiveRelay("eu-west", "relays-eu", "tls", 9443, "Live, on this machine."),
+    LiveRelay("us-east", "relays-us", "mtls", 9444, "Live, on this machine; asks its clients for a certificate."),
 )
 PROVIDER = {
     "name": "swarm-berlin",
@@ -128,6 +135,8 @@ class AdminApi:
 def seed(data: DataDir, api: AdminApi, now: datetime) -> None:
     """Make what is missing: certificates, relays, the provider; and `DIR/demo/next/`, to rotate `relays-eu` with.
 
+    A relay that had been deleted is a new consumer: what the former had for credentials is thrown away.
+
     Raises:
         Unanswered: the API refused or did not answer. What was made so far stays.
     """
@@ -142,13 +151,80 @@ def seed(data: DataDir, api: AdminApi, now: datetime) -> None:
             api.send("POST", "/certificates", body)
     for relay in RELAYS:
         if api.get(f"/relays/{relay.name}") is None:
-            body = {"name": relay.name, "host": HOST, "port": relay.port, "tls_mode": relay.tls_mode}
+            remove_file(_state_dir(data, relay) / "credentials.json")
+            body = {"name": relay.name, "host": HOST, "port": free_port(relay.port), "tls_mode": relay.tls_mode}
             body |= {"certificate": relay.certificate, "enabled": True, "comment": relay.comment}
             api.send("POST", "/relays", body)
     if api.get(f"/providers/{PROVIDER['name']}") is None:
         api.send("POST", "/providers", PROVIDER)
     if not (folder / "next").exists():
         _issue(pki, CERTIFICATES[0]).write(folder / "next")
+
+
+def live_relays(data: DataDir, api: AdminApi, addresses: Addresses, environment: Mapping[str, str]) -> list[Program]:
+    """The programs of the live relays, each enrolled as a person would do it: once.
+
+    Raises:
+        Unanswered: the API refused, or a relay could not be enrolled.
+    """
+    programs = []
+    for relay in RELAYS:
+        record = api.get(f"/relays/{relay.name}")
+        if record is None or not record["enabled"]:
+            continue
+        state_dir = _state_dir(data, relay)
+        common = ("--url", addresses.url("delivery"), "--ca", str(data.ca_file), "--state-dir", str(state_dir))
+        if not (state_dir / "credentials.json").exists():
+            enrollment = api.send("POST", f"/relays/{relay.name}/enrollment", {})
+            enroll = (*KEYSTEAD, "agent", "enroll", *common, "--role-id", str(enrollment["role_id"]))
+            _enroll(
+                (*enroll, "--wrapping-token-file", "-"),
+                str(enrollment["wrapping_token"]),
+                basic_environment(data, environment),
+                data.root,
+            )
+        port = int(record["port"])
+        programs.append(
+            Program(
+                name=f"relay-{relay.name}",
+                command=(*KEYSTEAD, "relay", "serve", *common, "--listen", f"{_LISTEN}:{port}"),
+                environment=basic_environment(data, environment),
+                folder=data.root,
+                log=data.logs / f"relay-{relay.name}.log",
+                ready=lambda port=port: _accepts(port),  # type: ignore[misc] # mypy cannot infer the default's type
+            )
+        )
+    return programs
+
+
+def _enroll(command: tuple[str, ...], wrapping_token: str, environment: Mapping[str, str], folder: Path) -> None:
+    """Run `keystead agent enroll`; the token goes through standard input, which nobody else can read."""
+    try:
+        ended = subprocess.run(
+            command,
+            input=wrapping_token.encode(),
+            env=dict(environment),
+            cwd=folder,
+            capture_output=True,
+            timeout=_WRITE_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Unanswered("a live relay was not enrolled in time") from None
+    if ended.returncode:
+        raise Unanswered(f"a live relay was not enrolled: {ended.stderr.decode('utf-8', 'replace').strip()}")
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection((_LISTEN, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _state_dir(data: DataDir, relay: LiveRelay) -> Path:
+    return data.root / "demo" / f"relay-{relay.name}"
 
 
 def _issue(pki: DemoPki, certificate: _Certificate) -> Issued:

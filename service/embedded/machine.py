@@ -20,9 +20,10 @@ from service.embedded.local_ca import ensure_certificates, server_names
 from service.embedded.ports import Addresses, find_addresses
 from service.embedded.programs import Programs, openbao_program, service_programs
 from service.embedded.setup_state import ensure_local_secrets, setup_due
-from service.embedded.supervisor import Child, Say, Supervisor, stop
+from service.embedded.supervisor import Child, Program, Say, Supervisor, stop
 
 READY_LIMIT_S = 90.0
+DEMO_LIMIT_S = 20.0
 SETUP_TRIES = 4
 """A process killed in the middle of setup costs one of them."""
 RENEWAL_INTERVAL_S = 12 * 3600.0
@@ -113,6 +114,7 @@ class _Machine:
     def __init__(self, data: DataDir, addresses: Addresses, environment: Mapping[str, str], programs: Programs) -> None:
         self._data = data
         self._addresses = addresses
+        self._environment = environment
         self._supervisor = Supervisor(_tell)
         self._openbao = Child(openbao_program(data, addresses, environment))
         self._others = [Child(program) for program in programs(data, addresses, environment)]
@@ -169,22 +171,27 @@ class _Machine:
                 return
 
     async def _show_demo(self, admin_password: str | None) -> None:
-        """Seed the demonstration. When that fails, the product runs all the same, and says why."""
-        from service.embedded.demo import AdminApi, seed  # noqa: PLC0415 - most starts show none
+        """Seed the demonstration and start its relays. When that fails, the product runs all the same, and says why."""
+        from service.embedded.demo import AdminApi, live_relays, seed  # noqa: PLC0415 - most starts show none
 
-        def make() -> None:
+        def make() -> list[Program]:
             password = admin_password or self._data.admin_password.read_text("ascii")
             console = Origin(self._addresses.reach, self._addresses.ports["web"], ca_file=self._data.ca_file)
             api = AdminApi(console, password)
             try:
                 seed(self._data, api, datetime.now(UTC))
+                return live_relays(self._data, api, self._addresses, self._environment)
             finally:
                 api.close()
 
         try:
-            await asyncio.to_thread(make)
-        except (Unanswered, OSError, ValueError) as error:
-            _tell(f"the demonstration was not made: {error}")
+            relays = [Child(program) for program in await asyncio.to_thread(make)]
+            self._others += relays
+            for relay in relays:
+                self._supervisor.watch(relay)
+            await self._supervisor.wait_ready(DEMO_LIMIT_S)
+        except (Unanswered, CannotStart, OSError, ValueError) as error:
+            _tell(f"the demonstration is not complete: {error}")
 
     def _setup_is_over(self) -> bool:
         return self._stopping or not self._openbao.running()

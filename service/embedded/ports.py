@@ -57,6 +57,17 @@ def find_addresses(host: str, wanted: Mapping[str, int]) -> Addresses:
     return Addresses(host, _reach(host), ports)
 
 
+def free_port(wish: int, *, host: str = "127.0.0.1") -> int:
+    """`wish` when it can be bound, else a free port."""
+    for port in (wish, 0):
+        try:
+            with _bind(host, port, "demo") as probe:
+                return int(probe.getsockname()[1])
+        except CannotStart:
+            continue
+    raise CannotStart(f"{host} has no free port")
+
+
 def _bind(host: str, port: int, server: str) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(

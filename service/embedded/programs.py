@@ -19,6 +19,9 @@ _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "COVERAGE_PROCESS_START"
 _SETTINGS_PASSED_ON = ("KEYSTEAD_INSTANCE_NAME", "KEYSTEAD_DELIVERY_URL", "KEYSTEAD_TRUSTED_HOSTS")
 """What an administrator may set for the console and the delivery plane."""
 
+KEYSTEAD = (sys.executable, "-P", "-m", "service.cli")
+"""This very installation, whatever folder it is called from (`-P`)."""
+
 Programs = Callable[[DataDir, Addresses, Mapping[str, str]], Sequence[Program]]
 """Makes the programs that run beside OpenBao, from the data directory, the addresses and `up`'s own environment."""
 
@@ -28,7 +31,7 @@ def openbao_program(data: DataDir, addresses: Addresses, environment: Mapping[st
     return Program(
         name="openbao",
         command=(str(binary()), "server", "-config=openbao.hcl"),
-        environment=_environment(data, environment),
+        environment=basic_environment(data, environment),
         folder=data.root,
         log=data.logs / "openbao.log",
         healthy=OpenBao(data, addresses.reach, addresses.ports["vault"]).ready,
@@ -61,8 +64,8 @@ def _service(name: str, data: DataDir, addresses: Addresses, environment: Mappin
     settings |= {variable: environment[variable] for variable in _SETTINGS_PASSED_ON if environment.get(variable)}
     return Program(
         name=name,
-        command=(sys.executable, "-P", "-m", "service.cli", name),
-        environment=_environment(data, environment) | settings,
+        command=(*KEYSTEAD, name),
+        environment=basic_environment(data, environment) | settings,
         folder=data.root,
         log=data.logs / f"{name}.log",
         healthy=_answers(data, addresses, name, "/healthz") if listens else None,
@@ -75,7 +78,7 @@ def _answers(data: DataDir, addresses: Addresses, server: str, path: str) -> Cal
     return lambda: origin.status(path) == 200
 
 
-def _environment(data: DataDir, environment: Mapping[str, str]) -> dict[str, str]:
+def basic_environment(data: DataDir, environment: Mapping[str, str]) -> dict[str, str]:
     """What every process gets. The mark is how the next start tells a leftover of this one (`leftovers.py`)."""
     passed_on = {variable: environment[variable] for variable in _PASSED_ON if environment.get(variable)}
     return passed_on | {"HOME": str(data.root), MARK: data.identity, "PYTHONUNBUFFERED": "1"}

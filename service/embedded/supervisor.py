@@ -40,6 +40,7 @@ class Pace:
             it is killed and started again.
         failures_before_ready: how often a child may end before everything was ready. Then it will not start at all,
             and its log says why.
+        settled_after_s: how long a child that answers nothing must have run to count as ready.
     """
 
     first_pause_s: float = 0.2
@@ -48,6 +49,7 @@ class Pace:
     probe_interval_s: float = 5.0
     unhealthy_after: int = 6
     failures_before_ready: int = 5
+    settled_after_s: float = 1.0
     log_interval_s: float = 15.0
 
 
@@ -78,6 +80,8 @@ class Child:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.failures = 0
+        self.started_at = 0.0
+        """By the monotonic clock."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -91,6 +95,7 @@ class Child:
         Raises:
             OSError: it could not be started at all.
         """
+        self.started_at = time.monotonic()
         wrapper = [sys.executable, "-I", "-S", lifeline.__file__, str(os.getpid())]
         with open_log(self.program.log) as log:
             self._process = subprocess.Popen(
@@ -185,11 +190,18 @@ class Supervisor:
                     raise CannotStart(
                         f"{child.program.name} did not answer in {limit_s:.0f} s; see {log}", exit_code=EXIT_UNREACHABLE
                     )
-                ready = child.program.ready or child.program.healthy
-                if child.pid is not None and (ready is None or await asyncio.to_thread(ready)):
+                if await self._is_ready(child):
                     waiting.discard(child)
             if waiting:
                 await asyncio.sleep(_POLL_S)
+
+    async def _is_ready(self, child: Child) -> bool:
+        ready = child.program.ready or child.program.healthy
+        if child.pid is None:
+            return False
+        if ready is None:
+            return time.monotonic() - child.started_at >= self._pace.settled_after_s
+        return await asyncio.to_thread(ready)
 
     async def stop(self) -> None:
         """Stop watching. The children go on, for the caller to stop in its order."""
@@ -208,13 +220,17 @@ class Supervisor:
 
     async def _keep(self, child: Child) -> None:
         pause_s = self._pace.first_pause_s
+        said = ""
         while True:
             started = time.monotonic()
             reason = await self._end(child)
             child.failures += 1
             if time.monotonic() - started >= self._pace.steady_after_s:
                 pause_s = self._pace.first_pause_s
-            self._say(f"{child.program.name} ended ({reason}); starting it again in {pause_s:.1f} s")
+            line = f"{child.program.name} ended ({reason}); starting it again in {pause_s:.1f} s"
+            if line != said:  # at the longest pause once, not for ever
+                self._say(line)
+                said = line
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, self._pace.longest_pause_s)
             try:

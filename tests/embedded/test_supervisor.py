@@ -74,6 +74,25 @@ async def test_a_process_that_never_starts_ends_the_wait_and_names_its_log(tmp_p
     await stop([child])
 
 
+async def test_a_process_that_answers_nothing_is_ready_only_when_it_stays(tmp_path: Path):
+    marker = tmp_path / "started before"
+    code = f"""
+import pathlib, time
+marker = pathlib.Path({str(marker)!r})
+if not marker.exists():
+    marker.touch()
+    raise SystemExit(1)
+time.sleep(60)
+"""
+    child, keeper = Child(program(tmp_path, code)), Supervisor(lambda _: None, Pace(settled_after_s=0.4))
+    keeper.watch(child)
+    await keeper.wait_ready(10)
+    assert child.failures == 1
+    assert child.running()
+    await keeper.stop()
+    await stop([child])
+
+
 async def test_a_process_that_stops_answering_is_ended_and_started_again(tmp_path: Path):
     answers = iter([True, True])
     said: list[str] = []
