@@ -22,7 +22,7 @@ from tests.material import issue as issue_certificate
 
 pytestmark = pytest.mark.live
 
-COMMAND = (sys.executable, "-P", "-c", "from service.cli.agent import agent; agent(prog_name='keystead agent')")
+COMMAND = (sys.executable, "-P", "-m", "service.cli", "agent")
 
 
 @dataclass

@@ -24,7 +24,7 @@ from tests.material import CLIENT, Issued, Paste, issue, paste, root
 
 pytestmark = pytest.mark.live
 
-COMMAND = (sys.executable, "-P", "-c", "from service.cli.relay_serve import serve; serve()")
+COMMAND = (sys.executable, "-P", "-m", "service.cli", "relay", "serve")
 
 
 @dataclass
