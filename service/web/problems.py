@@ -112,22 +112,28 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     """werkzeug's errors in our words; its own descriptions may quote the request."""
     if isinstance(error, SecurityError):  # a host name that is not ours has no pages to lead to
         return Response("This server does not answer for that host name.\n", 400, mimetype="text/plain")
-    match error.code:
+    code = error.code or 500
+    if 300 <= code < 400:
+        return error.get_response()
+    answered = answer(_problem(code))
+    allowed = error.get_response().headers.get("Allow")
+    if isinstance(answered, Response) and allowed:
+        answered.headers["Allow"] = allowed
+    return answered
+
+
+def _problem(code: int) -> Problem:
+    match code:
         case 404:
-            return answer(Missing("There is no such page.", code="request.no-such-address"))
+            return Missing("There is no such page.", code="request.no-such-address")
         case 405:
-            response = answer(MethodNotAllowed(f"{request.method} is not allowed here."))
-            if isinstance(response, Response) and error.get_response().headers.get("Allow"):
-                response.headers["Allow"] = error.get_response().headers["Allow"]
-            return response
+            return MethodNotAllowed(f"{request.method} is not allowed here.")
         case 413:
-            return answer(TooLarge(f"The request may have {MAX_BODY_BYTES // 1024} kB at most."))
-        case code if code is not None and 300 <= code < 400:
-            return error.get_response()
-        case code if code is not None and 400 <= code < 500:
-            return answer(Malformed("The request cannot be read."))
+            return TooLarge(f"The request may have {MAX_BODY_BYTES // 1024} kB at most.")
+        case _ if code < 500:
+            return Malformed("The request cannot be read.")
         case _:
-            return answer(Unexpected("The log of this process says more."))
+            return Unexpected("The log of this process says more.")
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:

@@ -276,7 +276,7 @@ def _answer(provider: Provider, location: str = "") -> Answer:
 def _cluster(provider: Provider, name: str) -> Cluster:
     found = provider.cluster(name)
     if found is None:
-        raise Missing(f"{provider.name} has no cluster {name}.", code="cluster.not-found")
+        raise Missing(f"{provider.name} has no cluster {name}.", code="cluster.missing")
     return found
 
 
