@@ -287,3 +287,18 @@ def test_without_once_the_agent_follows_until_it_is_told_to_stop(agent: Agent) -
     finally:
         process.kill()
         process.communicate()
+
+
+def test_the_key_is_in_the_target_and_nowhere_else(agent: Agent, tmp_path: Path) -> None:
+    material = agent.plane.certificate(_name(agent), expect_version=1)
+    marks = [line.encode() for line in material.key.splitlines() if len(line) > 40 and not line.startswith("-")]
+    assert marks
+    agent.enroll()
+    secret_id = json.loads((agent.folder / "state" / "credentials.json").read_text())["secret_id"].encode()
+    done = [agent.once(), agent.run("--config", str(agent.config), "--once")]
+    for one in done:
+        assert not any(mark in one.stdout + one.stderr for mark in [*marks, secret_id])
+    holding = {
+        path.name for path in tmp_path.rglob("*") if path.is_file() and any(mark in path.read_bytes() for mark in marks)
+    }
+    assert holding == {"key.pem"}
