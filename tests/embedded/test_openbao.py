@@ -152,7 +152,7 @@ def test_ctrl_c_and_sigterm_stop_everything_in_seconds(established: Path):
             begun = time.monotonic()
             run.process.send_signal(number)
             assert run.process.wait(15) == 0
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 10
             assert processes_of(established) == {}
 
 
