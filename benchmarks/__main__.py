@@ -1,0 +1,110 @@
+"""`make bench`: every benchmark beside its peer, as a table, and `benchmarks/results.json`.
+
+Ratios are what counts: machines differ. A figure that misses its target is printed as it is; the exit code stays 0.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import delivery, list_10000, start_up
+
+RESULTS = Path(__file__).with_name("results.json")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure beside its peer. `held` is None where there is no target."""
+
+    what: str
+    ours: str
+    peer: str
+    wanted: str
+    held: bool | None
+
+
+def of_delivery(found: dict[str, Any]) -> list[Row]:
+    peer = f"Vault KV read {found['vault']['requests_per_s']:.0f}/s"
+    return [
+        Row(
+            f"GET /bundle, {title}",
+            f"{found[name]['requests_per_s']:.0f}/s, {found[f'{name}_ratio']}×",
+            peer,
+            f"≥ {found[f'{name}_target']}×",
+            found[f"{name}_ratio"] >= found[f"{name}_target"],
+        )
+        for name, title in (("not_modified", "304"), ("fetch", "whole bundle"))
+    ]
+
+
+def of_start_up(found: dict[str, Any]) -> list[Row]:
+    return [
+        Row(
+            "keystead up to ready, existing data",
+            f"{found['keystead_up_s']} s",
+            f"bare OpenBao {found['bare_openbao_s']} s",
+            f"within {found['target_s']} s of it",
+            bool(found["met"]),
+        )
+    ]
+
+
+def of_list(found: dict[str, Any]) -> list[Row]:
+    return [
+        Row(
+            "index warm, 10,000 certificates",
+            f"{found['warm_s']} s",
+            f"their public halves alone {found['reads_alone_s']} s",
+            f"≤ {found['warm_target_s']} s",
+            found["warm_s"] <= found["warm_target_s"],
+        ),
+        *(
+            Row(
+                f"{title}, 10,000 certificates",
+                f"p95 {found[name]} ms",
+                f"one Vault LIST {found['vault_list_ms']} ms",
+                f"p95 ≤ {found['list_target_ms']} ms",
+                found[name] <= found["list_target_ms"],
+            )
+            for name, title in (("api_p95_ms", "GET /certificates"), ("page_p95_ms", "list page"))
+        ),
+    ]
+
+
+BENCHMARKS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[dict[str, Any]], list[Row]]]] = {
+    "delivery": (delivery.run, of_delivery),
+    "list_10000": (list_10000.measure, of_list),
+    "start_up": (start_up.measure, of_start_up),
+}
+
+
+def main() -> int:
+    rows: list[Row] = []
+    results: dict[str, Any] = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+    for name, (measure, shown) in BENCHMARKS.items():
+        print(f"{name} …", file=sys.stderr, flush=True)
+        results[name] = measure()
+        rows += shown(results[name])
+    results["table"] = [asdict(row) for row in rows]
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    columns = [("what", "what"), ("ours", "Keystead"), ("peer", "peer, same run"), ("wanted", "wanted")]
+    widths = [max(len(title), *(len(getattr(row, field)) for row in rows)) for field, title in columns]
+    print("  ".join(title.ljust(width) for (_, title), width in zip(columns, widths, strict=True)))
+    for row in rows:
+        cells = [getattr(row, field).ljust(width) for (field, _), width in zip(columns, widths, strict=True)]
+        print("  ".join(cells) + ("  held" if row.held else "  MISSED"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
