@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from service.errors import InUse, Missing, Problem, Refused
+from service.errors import InUse, Missing, Problem, Refused, Unavailable
 from service.index import CertificateView, Index, ListQuery, Page, Snapshot, list_certificates, state_of
 from service.index.scan import CHANGED_BY
 from service.index.translation import translated
-from service.inventory.acting import Acting
+from service.inventory.acting import UNFINISHED, Acting
 from service.inventory.fit import accepted, fit, impacts, needs_of
 from service.inventory.impact import Impact
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts, VersionState
@@ -19,7 +19,7 @@ from service.inventory.staleness import check_version, stale
 from service.pki.bundle import Checked, check_bundle
 from service.pki.coverage import Coverage, Purpose
 from service.pki.finding import Finding, Severity
-from service.records import bundle_path, is_name, read_annotations, read_name, refusal
+from service.records import Annotations, bundle_path, is_name, read_annotations, read_name, refusal
 from vault.documents import VersionInfo
 from vault.errors import Conflict
 from vault.session import Vault
@@ -100,14 +100,17 @@ class Certificates:
         self._refuse_blocked(checked)
         if read in self._acting.index.snapshot().certificates:
             raise self._exists(read)
-        version = self._write(read, checked, expect_version=0)
-        custom_metadata = said.to_custom_metadata()
+        with self._acting.telling_of_trouble("certificate", read, "created", bundle_path(read)):
+            version = self._write(read, checked, expect_version=0)
+        problem: Problem | None = None
         try:
-            if custom_metadata:
-                with translated():
-                    self._acting.vault.documents.annotate(bundle_path(read), custom_metadata)
-        finally:
-            self._acting.tell("certificate", read, "created", version, bundle_path(read))
+            self._annotate(read, said)
+        except Problem as trouble:
+            problem = trouble
+        self._acting.tell("certificate", read, "created", version, bundle_path(read))
+        if problem is not None:
+            detail = f"{read} is stored, without its display name, comment and labels: {problem.detail}"
+            raise Unavailable(detail, code=UNFINISHED)
         return self.get(read)
 
     def get(self, name: str) -> CertificateProfile:
@@ -162,7 +165,8 @@ class Certificates:
             conflicts = [impact.acceptance for impact in harmful]
             findings = [impact.as_finding() for impact in harmful]
             raise Refused(detail, code="impact.not-accepted", findings=findings, conflicts=conflicts)
-        version = self._write(name, checked, expect_version=expect_version, stored=stored)
+        with self._acting.telling_of_trouble("certificate", name, "rotated", bundle_path(name)):
+            version = self._write(name, checked, expect_version=expect_version, stored=stored)
         self._acting.tell("certificate", name, "rotated", version, bundle_path(name))
         return self.get(name)
 
@@ -187,8 +191,7 @@ class Certificates:
         )
         if said.display_name == name:
             said = replace(said, display_name="")
-        with translated():
-            self._acting.vault.documents.annotate(bundle_path(name), said.to_custom_metadata())
+        self._annotate(name, said, always=True)
         self._acting.tell("certificate", name, "annotated", view.version, bundle_path(name))
         return self.get(name)
 
@@ -339,6 +342,12 @@ class Certificates:
         if conflict:
             raise stale(self._acting, bundle_path(name), expect_version) if expect_version else self._exists(name)
         return version
+
+    def _annotate(self, name: str, said: Annotations, *, always: bool = False) -> None:
+        custom_metadata = said.to_custom_metadata()
+        if custom_metadata or always:
+            with translated():
+                self._acting.vault.documents.annotate(bundle_path(name), custom_metadata)
 
     def _exists(self, name: str) -> InUse:
         view = self._acting.index.refresh((bundle_path(name),)).certificates.get(name)

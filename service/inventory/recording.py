@@ -153,6 +153,8 @@ def _finish(
         if problem is not None:
             _put_back(acting, former, record)
         for consumer in changing:
+            if consumer not in bindings_of(former):  # what a consumer of that name said in a former life
+                acting.vault.documents.destroy(status_path(consumer.name))
             settle(acting.vault, consumer)
     except VaultError as error:
         return _unfinished(error)
