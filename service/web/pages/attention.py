@@ -94,7 +94,8 @@ def _consumers(snapshot: Snapshot, now: datetime) -> Iterator[Item]:
             sentence = f"is bound to {certificate}, which cannot be read any more."
             yield Item("wrong", who.title, who.href, sentence, "Bind another", who.href, now)
         elif standing.kind == "due" and status is not None:
-            sentence = f"serves {standing.word.removeprefix('serves ')}, since {filters.relative(status.at, now)}."
+            when = filters.relative(status.at, now)
+            sentence = f"serves {standing.word.removeprefix('serves ')}; it last reported {when}."
             yield Item("due", who.title, who.href, sentence, "Open", who.href, now)
 
 

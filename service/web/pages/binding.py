@@ -159,7 +159,7 @@ def change_binding(bind: Callable[[str | None, Sequence[str]], object], title: s
 
 
 def show_enrolled(
-    enrollment: Enrolled, consumer: str, trail: list[tuple[str, str | None]], back: str
+    enrollment: Enrolled, title: str, trail: list[tuple[str, str | None]], back: str
 ) -> ResponseReturnValue:
     """The one page that shows a one-time token. It is not kept anywhere, nor may a cache keep it."""
     delivery_url = frame.ports().delivery_url
@@ -169,9 +169,9 @@ def show_enrolled(
     )
     page = render_template(
         "parts/enrolled.html",
-        section=request.endpoint and ("relays" if "relay" in request.endpoint else "providers"),
+        section="relays" if request.endpoint == "pages.relay_enroll" else "providers",
         trail=trail,
-        consumer=consumer,
+        title=title,
         enrollment=enrollment,
         token=enrollment.wrapping_token.reveal(),
         command=command,

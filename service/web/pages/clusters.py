@@ -162,7 +162,8 @@ def cluster_enroll(name: str, cluster: str) -> ResponseReturnValue:
     provider, _ = _found(name, cluster)
     back = url_for("pages.cluster", name=name, cluster=cluster)
     made = frame.inventory().providers.enroll_cluster(name, cluster, binding.ttl_s())
-    return binding.show_enrolled(made, provider.consumer(cluster), _trail(provider, cluster, "Enrolment"), back)
+    title = f"{provider.display_name or name} / {cluster}"
+    return binding.show_enrolled(made, title, _trail(provider, cluster, "Enrolment"), back)
 
 
 @pages.route("/providers/<name>/clusters/<cluster>/revoke", methods=["GET", "POST"])

@@ -200,7 +200,8 @@ def relay_enroll(name: str) -> ResponseReturnValue:
     it = _relay(name)
     back = url_for("pages.relay", name=name)
     trail = [("Relays", url_for("pages.relays")), (it.name, back), ("Enrolment", None)]
-    return binding.show_enrolled(frame.inventory().relays.enroll(name, binding.ttl_s()), it.consumer, trail, back)
+    made = frame.inventory().relays.enroll(name, binding.ttl_s())
+    return binding.show_enrolled(made, it.display_name or it.name, trail, back)
 
 
 @pages.route("/relays/<name>/revoke", methods=["GET", "POST"])

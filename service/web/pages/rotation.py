@@ -46,7 +46,13 @@ def impact_rows(impacts: Sequence[Impact]) -> list[ImpactRow]:
     """The impacts, the harmful first."""
     snapshot = frame.snapshot()
     rows = [
-        ImpactRow(it.acceptance, consumers.named(snapshot, it.consumer).title, it.message, it.hint, it.harmful)
+        ImpactRow(
+            it.acceptance,
+            consumers.named(snapshot, it.consumer).title,
+            it.message.removeprefix(f"{it.consumer}: "),
+            it.hint,
+            it.harmful,
+        )
         for it in impacts
     ]
     return sorted(rows, key=lambda row: (not row.harmful, row.title))
