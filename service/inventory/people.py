@@ -5,20 +5,23 @@ The web tier holds a person's token through `Session` only, and never imports `v
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from service.errors import Malformed, NotAllowed, NotSignedIn, Problem
 from service.index.translation import translated
 from vault import login
-from vault.errors import Denied, MfaRequired, SignInRefused
+from vault.errors import Denied, MfaRequired, Rejected, SignInRefused
 from vault.session import Server, SignedIn, Token, Vault
 
 PASSWORD_METHODS: Final = frozenset({"userpass", "ldap"})
 MAX_TYPED_CHARACTERS: Final = 1024
 """Of a name, a password or a passcode: nobody types more, and each goes to Vault."""
+RENEWED_BEFORE: Final = timedelta(minutes=30)
+"""Half of what a token lasts; Vault ends it for good after twelve hours, the console's cookie after eight."""
 Role: TypeAlias = Literal["administrator", "auditor"]
 
 
@@ -128,7 +131,7 @@ class People:
         return self._session_of(lambda: login.finish_mfa(self._server, request_id, factor_id, passcode))
 
     def check(self, token: str) -> Session:
-        """The person that a token is, asked of Vault.
+        """The person that a token is, asked of Vault. A token that is in use and nears its end is renewed.
 
         Raises:
             NotSignedIn: `session.expired`: the token is no longer valid.
@@ -138,12 +141,20 @@ class People:
         expired = False
         with translated():
             try:
-                signed_in = Vault(self._server, Token(token)).lookup_self()
+                signed_in = self._kept_alive(Vault(self._server, Token(token)))
             except Denied:
                 expired = True
         if expired:
             raise NotSignedIn("The session has ended. Sign in again.", code="session.expired")
         return self._session(signed_in)
+
+    def _kept_alive(self, vault: Vault) -> SignedIn:
+        signed_in = vault.lookup_self()
+        ends = signed_in.expires_at
+        if signed_in.renewable and ends is not None and ends - self._clock() < RENEWED_BEFORE:
+            with contextlib.suppress(Rejected):  # it may last no longer
+                return replace(signed_in, expires_at=vault.renew_self().expires_at)
+        return signed_in
 
     def sign_out(self, session: Session) -> None:
         """Revoke the token. A token that is dead already is fine.
@@ -170,7 +181,12 @@ class People:
                 problem = SecondFactorNeeded(needed.request_id, factors)
         if problem is not None:
             raise problem
-        return self._session(signed_in)
+        try:
+            return self._session(signed_in)
+        except NotAllowed:
+            with translated():
+                Vault(self._server, signed_in.token).revoke_self()
+            raise
 
     def _session(self, signed_in: SignedIn) -> Session:
         of_policy: dict[str, Role] = {
@@ -179,8 +195,6 @@ class People:
         }
         roles = tuple(role for policy, role in of_policy.items() if policy in signed_in.policies)
         if not roles:
-            with translated():
-                Vault(self._server, signed_in.token).revoke_self()
             detail = "You are known here, but have no role in Keystead. An operator gives you one in Vault."
             raise NotAllowed(detail, code="session.no-role")
         who = signed_in.display_name or signed_in.entity_name or signed_in.entity_id or "unknown"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from dataclasses import asdict
 from typing import Any, Final
 
 from flask import Flask, Response, redirect, render_template, request, url_for
@@ -13,6 +14,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, SecurityError
 
 from service.errors import Malformed, Missing, NotSignedIn, Problem, Throttled, TooLarge, Unavailable
+from service.inventory.people import SecondFactorNeeded
 from service.web.security import MAX_BODY_BYTES
 
 PROBLEM_TYPE: Final = "urn:keystead:problem:"
@@ -78,6 +80,9 @@ def as_json(problem: Problem) -> dict[str, Any]:
     }
     if problem.findings:
         members["findings"] = [finding.as_json() for finding in problem.findings]
+    if isinstance(problem, SecondFactorNeeded):
+        members["request_id"] = problem.request_id
+        members["factors"] = [asdict(factor) for factor in problem.factors]
     if problem.conflicts:
         members["conflicts"] = list(problem.conflicts)
     return members

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,10 @@ from jsonschema import Draft202012Validator
 
 from service.web.api import openapi_document
 from tests.material import BOTH, Paste, paste
+from tests.vault.test_login import totp
 from tests.web.conftest import Api, Console
+from vault import bootstrap
+from vault.session import Token, Vault
 
 _numbers = itertools.count(1)
 
@@ -301,6 +305,42 @@ def test_sign_in_gives_a_token_and_sign_out_ends_it(console: Console):
     assert person("GET", "/certificates").status_code == 200
     assert person("DELETE", "/session").status_code == 204
     assert is_problem(person("GET", "/certificates"), 401, "session.expired")
+
+
+def test_a_token_without_a_role_is_refused_and_left_alive(console: Console):
+    root = console.instance.root
+    answer = console.api(root.token.reveal())("GET", "/certificates")
+    assert is_problem(answer, 403, "session.no-role")
+    assert root.lookup_self().policies == ("root",)
+
+
+def totp_for(root: Vault, entity: str) -> tuple[str, str]:
+    """Ask this person, and nobody else, for a code from now on; the method's id and its otpauth URL."""
+    base = "identity/mfa/method/totp"
+    made = root.wire.call("POST", base, "make a method", body={"issuer": "Keystead", "period": 30})
+    method = made["data"]["method_id"]
+    body = {"method_id": method, "entity_id": entity}
+    secret = root.wire.call("POST", f"{base}/admin-generate", "make a secret", body=body)
+    enforcement = f"identity/mfa/login-enforcement/{root.server.mount}-ada"
+    root.wire.call(
+        "POST", enforcement, "ask for it", body={"mfa_method_ids": [method], "identity_entity_ids": [entity]}
+    )
+    return method, secret["data"]["url"]
+
+
+def test_a_second_factor_is_asked_for_and_confirms(console: Console):
+    root, mount = console.instance.root, console.instance.userpass_mount
+    bootstrap.ensure_auditor(root, "ada", "correct horse battery", userpass_mount=mount)
+    nobody = console.api("")
+    first = nobody("POST", "/session", {"username": "ada", "password": "correct horse battery"}).get_json()
+    entity = Vault(console.instance.server, Token(first["token"])).lookup_self().entity_id
+    method, url = totp_for(root, entity)
+    needed = nobody("POST", "/session", {"username": "ada", "password": "correct horse battery"})
+    assert is_problem(needed, 401, "session.second-factor")
+    asked = needed.get_json()
+    assert [factor["id"] for factor in asked["factors"]] == [method]
+    body = {"request_id": asked["request_id"], "factor_id": method, "passcode": totp(url, time.time())}
+    assert nobody("POST", "/session", body).get_json()["roles"] == ["auditor"]
 
 
 def test_a_wrong_password_is_refused_in_the_same_words_and_throttled(console: Console):

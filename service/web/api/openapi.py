@@ -30,6 +30,8 @@ _PROBLEM: Final[dict[str, Any]] = {
         "detail": {"type": "string"},
         "findings": {"type": "array", "items": {"$ref": _REF.format(name="FindingShape")}},
         "conflicts": {"type": "array", "items": {"type": "string"}},
+        "request_id": {"type": "string", "description": "With session.second-factor: what the next step names."},
+        "factors": {"type": "array", "items": {"type": "object"}, "description": "With session.second-factor."},
     },
 }
 
