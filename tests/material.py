@@ -145,9 +145,7 @@ def paste(
     """A root, an intermediate and a leaf for `hosts`; with `client_ca` a CA field too."""
     hosts = hosts or ("relay.example.com",)
     top = root(now=now)
-    leaf = issue(
-        hosts[0], issuer=intermediate(top, now=now), hosts=hosts, now=now, days=days, usages=usages, key=key
-    )
+    leaf = issue(hosts[0], issuer=intermediate(top, now=now), hosts=hosts, now=now, days=days, usages=usages, key=key)
     ca = root("Clients CA", now=now).pem if client_ca else ""
     return Paste(key=leaf.key_pem, certificate=leaf.chain, ca=ca, leaf=leaf, root=top)
 
