@@ -7,11 +7,12 @@ import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from operator import itemgetter
 from typing import Final, Literal, TypeAlias, get_args
 
 from service.errors import Malformed
-from service.index.states import CertificateState, Filter, state_of
+from service.index.states import EXPIRES_SOON, CertificateState, Filter, state_of
 from service.index.views import CertificateView, Snapshot, Users
 
 Sort: TypeAlias = Literal[
@@ -79,81 +80,76 @@ def list_certificates(snapshot: Snapshot, query: ListQuery, now: datetime) -> Pa
         Malformed: `query.unknown-status`, `query.unknown-sort`, `query.limit`, `query.cursor`, `query.too-long`.
     """
     status, order, downwards, words = _checked(query)
+    rows = _ordered(snapshot, order)
+    if words:
+        rows = tuple(row for row in rows if row[2].finds(words))
     counts = dict.fromkeys(Filter, 0)
-    rows: list[_Row] = []
-    for row in _ordered(snapshot, order):
-        if words and not row.view.finds(words):
+    found: list[_Row] = []
+    soon = now + EXPIRES_SOON
+    for row in rows:
+        view = row[2]
+        expires_at = view.expires_at
+        if expires_at is not None and expires_at > soon and not view.deleted:
+            state = CertificateState.OK  # nearly all are
+        else:
+            state = state_of(view, now)
+        if state is CertificateState.DELETED:
+            counts[Filter.DELETED] += 1
+            if status is Filter.DELETED:
+                found.append(row)
             continue
-        filters = _filters_of(row, now)
-        for one in filters:
-            counts[one] += 1
-        if status in filters:
-            rows.append(row)
-    total = len(rows)
+        of_state, of_use = _OF_STATE[state], Filter.IN_USE if len(row[3]) else Filter.UNUSED
+        counts[Filter.ALL] += 1
+        counts[of_state] += 1
+        counts[of_use] += 1
+        if status is Filter.ALL or status is of_state or status is of_use:
+            found.append(row)
+    start = _start(found, query, downwards=downwards) if query.cursor else 0
     if downwards:
-        rows.reverse()
-    if query.cursor:
-        after = _read_cursor(query)
-        keys = [row.keys[order] for row in rows]
-        start = bisect_left(keys, True, key=lambda key: key < after) if downwards else bisect_right(keys, after)
-        rows = rows[start:]
-    page = rows[: query.limit]
-    more = len(rows) > len(page)
+        found.reverse()
+    page = found[start : start + query.limit]
+    more = start + len(page) < len(found)
     return Page(
         items=tuple(
-            ListItem(row.view, state_of(row.view, now), relays=len(row.users.relays), clusters=len(row.users.clusters))
-            for row in page
+            ListItem(view, state_of(view, now), relays=len(users.relays), clusters=len(users.clusters))
+            for _, _, view, users in page
         ),
-        next_cursor=_cursor(query.sort, page[-1].keys[order]) if more else None,
+        next_cursor=_cursor(query.sort, page[-1][:2]) if more else None,
         counts=counts,
-        total=total,
+        total=len(found),
     )
 
 
 _Key: TypeAlias = tuple[str, str]
 """What a row is sorted by, as text, and its name."""
+_Row: TypeAlias = tuple[str, str, CertificateView, Users]
+"""A row's key, and what it shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A certificate with what it is sorted by."""
-
-    view: CertificateView
-    users: Users
-    keys: Mapping[str, _Key]
-
-
-_NEVER = datetime.max.replace(tzinfo=UTC)
+def _start(found: list[_Row], query: ListQuery, *, downwards: bool) -> int:
+    """Where the page after the cursor starts. `found` is sorted upwards."""
+    after = _read_cursor(query)
+    if downwards:
+        return len(found) - bisect_left(found, after, key=_key)
+    return bisect_right(found, after, key=_key)
 
 
-def _rows(snapshot: Snapshot) -> tuple[_Row, ...]:
-    return tuple(_row(view, snapshot.used_by(view.name)) for view in snapshot.certificates.values())
-
-
-def _row(view: CertificateView, users: Users) -> _Row:
-    facts = view.facts
-    expires = facts.not_after if facts else _NEVER
-    issuer = (facts.leaf.issuer_common_name or facts.leaf.issuer).casefold() if facts else ""
-    texts = {
-        "name": view.display_name.casefold(),
-        "expires": expires.isoformat(),
-        "issuer": issuer,
-        "updated": view.updated_at.isoformat(timespec="microseconds"),
-        "used": f"{len(users):08d}",
-    }
-    return _Row(view, users, {key: (text, view.name) for key, text in texts.items()})
+def _key(row: _Row) -> _Key:
+    return row[:2]
 
 
 def _ordered(snapshot: Snapshot, order: str) -> tuple[_Row, ...]:
-    rows = snapshot.remembered("rows", _rows)
-    return snapshot.remembered(f"rows by {order}", lambda _: tuple(sorted(rows, key=lambda row: row.keys[order])))
+    """Every certificate, sorted; once for each snapshot and order."""
 
+    def sort(snapshot: Snapshot) -> tuple[_Row, ...]:
+        used = snapshot.used_by
+        if order == "used":
+            rows = [(f"{len(used(name)):08d}", name, view, used(name)) for name, view in snapshot.certificates.items()]
+        else:
+            rows = [(view.sort_texts[order], name, view, used(name)) for name, view in snapshot.certificates.items()]
+        return tuple(sorted(rows, key=itemgetter(0, 1)))
 
-def _filters_of(row: _Row, now: datetime) -> tuple[Filter, ...]:
-    state = state_of(row.view, now)
-    if state is CertificateState.DELETED:
-        return (Filter.DELETED,)
-    return (Filter.ALL, _OF_STATE[state], Filter.IN_USE if len(row.users) else Filter.UNUSED)
+    return snapshot.remembered(f"certificates by {order}", sort)
 
 
 _OF_STATE = {state: Filter(state.value) for state in CertificateState}

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
+import uvloop
+
 from service.index.views import CertificateView, view_of
 from service.pki.facts import BundleFacts, Unreadable, read_facts
 from service.records import Annotations, bundle_path
@@ -122,7 +124,8 @@ def _read_all(
     concurrently: Callable[[AsyncVault, str], Awaitable[T]],
 ) -> dict[str, T]:
     if len(keys) > FEW:
-        return asyncio.run(_gather(vault, keys, concurrently))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_gather(vault, keys, concurrently))
     found: dict[str, T] = {}
     for key in keys:
         try:

@@ -46,9 +46,9 @@ def state_of(view: CertificateView, now: datetime) -> CertificateState:
     """The state of a certificate at `now`."""
     if view.deleted:
         return CertificateState.DELETED
-    if view.facts is None:
+    if view.expires_at is None:
         return CertificateState.PROBLEM
-    left = view.facts.not_after - now
+    left = view.expires_at - now
     if left <= timedelta(0):
         return CertificateState.EXPIRED
     return CertificateState.EXPIRING if left <= EXPIRES_SOON else CertificateState.OK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TypeVar, cast
 
@@ -12,6 +12,7 @@ from service.pki.facts import BundleFacts
 from service.records import Annotations, Cluster, Provider, Relay, Status, relay_consumer
 
 T = TypeVar("T")
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,9 @@ class CertificateView:
         updated_at: when the current version was written.
         deleted: whether it is deleted (and can be restored).
         problem: why it cannot be shown, in one sentence; empty when it can.
+        expires_at: the earliest end in its chain; None when `facts` is None.
+        haystack: what a search looks in, case-folded.
+        sort_texts: what lists are sorted by.
     """
 
     name: str
@@ -43,7 +47,9 @@ class CertificateView:
     updated_at: datetime
     deleted: bool = False
     problem: str = ""
+    expires_at: datetime | None = None
     haystack: str = field(default="", repr=False, compare=False)
+    sort_texts: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def finds(self, words: tuple[str, ...]) -> bool:
         """Whether each word (lower case) occurs in what people would search for."""
@@ -70,9 +76,11 @@ def view_of(
     if facts is not None:
         leaf = facts.leaf
         said += [*leaf.dns_names, *leaf.ip_addresses, leaf.subject, leaf.issuer, leaf.serial, leaf.fingerprint_sha256]
+    expires_at = facts.not_after if facts else None
+    display_name = annotations.display_name or name
     return CertificateView(
         name=name,
-        display_name=annotations.display_name or name,
+        display_name=display_name,
         comment=annotations.comment,
         labels=annotations.labels,
         version=version,
@@ -84,7 +92,14 @@ def view_of(
         updated_at=updated_at,
         deleted=deleted,
         problem=problem,
+        expires_at=expires_at,
         haystack="\n".join(said).casefold(),
+        sort_texts={
+            "name": display_name.casefold(),
+            "expires": (expires_at or _NEVER).isoformat(),
+            "issuer": (facts.leaf.issuer_common_name or facts.leaf.issuer).casefold() if facts else "",
+            "updated": updated_at.isoformat(timespec="microseconds"),
+        },
     )
 
 
