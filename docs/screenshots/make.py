@@ -1,0 +1,281 @@
+"""Makes the screenshots in this folder: every page at 390 and 1440 px, light and dark, from the real product.
+
+Starts `keystead up` on a fresh folder and free ports, fills it through the admin API and the delivery plane, and opens
+each page in Debian's chromium. `make screenshots` runs it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from service.agent.source import Delivery  # noqa: E402
+from service.pki.facts import read_facts  # noqa: E402
+from tests.material import BOTH, SERVER, Issued, intermediate, issue, root  # noqa: E402
+from vault.session import Token  # noqa: E402
+
+HERE = Path(__file__).parent
+SIZES = {"desk": (1440, 900), "phone": (390, 844)}
+SCHEMES = ("light", "dark")
+MAX_HEIGHT = 2400
+"""Longer pages are cut: a screenshot is looked at, not read."""
+START_LIMIT_S = 120
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+NOW = datetime.now(UTC)
+
+PAGES = {
+    "dashboard": "/",
+    "certificates": "/certificates",
+    "certificates-no-match": "/certificates?q=nothing-is-called-that",
+    "certificate-new": "/new/certificate",
+    "certificate-overview": "/certificates/relays-eu",
+    "certificate-relays": "/certificates/relays-eu/relays",
+    "certificate-providers": "/certificates/swarm-client/providers",
+    "certificate-versions": "/certificates/relays-us/versions",
+    "certificate-activity": "/certificates/relays-us/activity",
+    "certificate-edit": "/certificates/relays-eu/edit",
+    "certificate-rotate": "/certificates/relays-eu/rotate",
+    "certificate-delete": "/certificates/test-lab/delete",
+    "certificate-delete-refused": "/certificates/relays-eu/delete",
+    "certificate-deleted": "/certificates/old-api",
+    "relays": "/relays",
+    "relay-new": "/new/relay",
+    "relay": "/relays/relay-eu-3",
+    "relay-edit": "/relays/relay-eu-1/edit",
+    "relay-revoke": "/relays/relay-eu-1/revoke",
+    "providers": "/providers",
+    "provider-new": "/new/provider",
+    "provider": "/providers/swarm-eu",
+    "cluster": "/providers/swarm-eu/clusters/paris-1",
+    "cluster-new": "/providers/swarm-eu/new-cluster",
+    "api": "/api",
+    "not-found": "/certificates/there-is-none",
+}
+
+
+class Product:
+    """A running `keystead up`, and its admin API."""
+
+    def __init__(self, ready_line: str, data_dir: Path, password: str) -> None:
+        urls = re.findall(r"https://[^\s,]+", ready_line)
+        self.web, self.delivery = urls[0].rstrip("/"), urls[1].rstrip("/")
+        self.ca_file, self.password = data_dir / "ca.pem", password
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = str(self.ca_file)
+        body = {"method": "userpass", "username": "admin", "password": password}
+        self._session.headers["X-Vault-Token"] = self.call("POST", "/session", body)["token"]
+
+    def call(self, method: str, path: str, body: object = None, **headers: str) -> Any:
+        """One call of the API; its answer, or an error that says which call it was."""
+        answer = self._session.request(
+            method, f"{self.web}/api/v1{path}", json=body, headers=headers or None, timeout=30
+        )
+        if not answer.ok:
+            message = f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+            raise RuntimeError(message)
+        return answer.json() if answer.content else None
+
+
+@contextmanager
+def running() -> Iterator[Product]:
+    """`keystead up` on a fresh folder, ended afterwards."""
+    with tempfile.TemporaryDirectory(prefix="keystead-screenshots-") as folder:
+        password = secrets.token_urlsafe(16)
+        command = [str(Path(sys.executable).parent / "keystead"), "up", "--data-dir", folder]
+        command += ["--web-port", "0", "--delivery-port", "0", "--vault-port", "0"]
+        environment = os.environ | {"KEYSTEAD_ADMIN_PASSWORD": password, "KEYSTEAD_INSTANCE_NAME": "Example platform"}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        try:
+            assert process.stdout is not None
+            started = time.monotonic()
+            for line in process.stdout:
+                if line.startswith("ready"):
+                    yield Product(line, Path(folder), password)
+                    break
+                if time.monotonic() - started > START_LIMIT_S:
+                    break
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def certificate(
+    product: Product, name: str, shown: str, hosts: list[str], days: float, *, issuer: Issued, **more: Any
+) -> None:
+    """Register a certificate that ends in so many days."""
+    usages = more.pop("usages", SERVER)
+    leaf = issue(hosts[0], issuer=issuer, hosts=hosts, now=NOW, days=days, usages=usages)
+    body = {"name": name, "private_key": leaf.key_pem, "certificate": leaf.chain, **more}
+    product.call("POST", "/certificates", body)
+    product.call("PATCH", f"/certificates/{name}", {"display_name": shown})
+
+
+def rotate(product: Product, name: str, hosts: list[str], days: float, issuer: Issued) -> None:
+    """One more version."""
+    version = product.call("GET", f"/certificates/{name}")["version"]
+    leaf = issue(hosts[0], issuer=issuer, hosts=hosts, now=NOW, days=days)
+    body = {"private_key": leaf.key_pem, "certificate": leaf.chain}
+    product.call("PUT", f"/certificates/{name}", body, **{"If-Match": f'"{version}"'})
+
+
+def report(product: Product, path: str, state: str, detail: str = "") -> None:
+    """Be a consumer: enrol, sign in, fetch, and say what is installed."""
+    made = product.call("POST", f"{path}/enrollment")
+    delivery = Delivery(product.delivery, product.ca_file)
+    secret_id = delivery.unwrap(Token(made["wrapping_token"]))
+    token = delivery.log_in(made["role_id"], secret_id).token
+    bundle = delivery.fetch(token)
+    assert bundle is not None
+    fingerprint = read_facts(bundle.certificate).leaf.fingerprint_sha256
+    status = {"version": bundle.version, "fingerprint_sha256": fingerprint, "state": state}
+    delivery.report(token, status | ({"detail": detail} if detail else {}))
+    delivery.close()
+
+
+def fill(product: Product) -> None:
+    """A small platform: what fits, what expires, what is behind, what failed."""
+    public = intermediate(root("Example Root X1", now=NOW), "Example Public CA R11", now=NOW)
+    own = intermediate(root("Internal Root", now=NOW), "Internal CA 3", now=NOW)
+    clients = root("Clients CA 2026", now=NOW).pem
+    europe = ["relay-eu-1.example.com", "relay-eu-2.example.com", "*.paris.example.com"]
+    america = ["relay-us-1.example.com", "relay-us-2.example.com"]
+    add: Callable[..., None] = lambda *given, **named: certificate(product, *given, **named)  # noqa: E731
+    labels = {"team": "platform", "environment": "production"}
+    note = "Public relays in Paris and Frankfurt"
+    add("relays-eu", "Relays EU", europe, 9, issuer=public, ca=clients, comment=note, labels=labels)
+    add("relays-us", "Relays US", america, 61, issuer=public)
+    add("relays-ap", "Relays Asia-Pacific", ["relay-ap.example.com"], 141, issuer=public)
+    add("swarm-client", "Swarm client certificate", ["swarm.internal.example"], 320, issuer=own, usages=BOTH)
+    add("kubernetes-paris", "Kubernetes Paris", ["k8s.paris.example.net"], 23, issuer=own, usages=BOTH)
+    add("test-lab", "Test lab", ["lab.example.com"], 200, issuer=own, comment="Nothing in production")
+    add("old-api", "Old API", ["api-old.example.com"], 40, issuer=public)
+    product.call("DELETE", "/certificates/old-api")
+    relays = (
+        ("relay-eu-1", "relay-eu-1.example.com", "mtls", "relays-eu"),
+        ("relay-eu-2", "relay-eu-2.example.com", "mtls", "relays-eu"),
+        ("relay-eu-3", "desk.paris.example.com", "tls", "relays-eu"),
+        ("relay-us-1", "relay-us-1.example.com", "tls", "relays-us"),
+        ("relay-us-2", "relay-us-2.example.com", "tls", "relays-us"),
+        ("relay-spare", "spare.example.com", "tls", None),
+    )
+    for name, host, mode, bound in relays:
+        body = {"name": name, "host": host, "port": 443, "tls_mode": mode, "certificate": bound}
+        product.call("POST", "/relays", body)
+    clusters = [
+        {"name": "paris-1", "url": "https://swarm.paris.example.net:2376", "cert_auth": True},
+        {"name": "frankfurt-1", "url": "tcp://swarm.fra.example.net:2376", "cert_auth": True},
+        {"name": "spare", "url": "https://10.4.0.9:2376", "cert_auth": False},
+    ]
+    swarm = {"name": "swarm-eu", "kind": "swarm", "multi_cluster": "active-passive", "comment": "Two managers each"}
+    product.call("POST", "/providers", swarm | {"clusters": clusters})
+    for cluster in ("paris-1", "frankfurt-1"):
+        product.call("PUT", f"/providers/swarm-eu/clusters/{cluster}/certificate", {"certificate": "swarm-client"})
+    product.call("PATCH", "/providers/swarm-eu", {"enabled": True})
+    main = {"name": "main", "url": "https://k8s.paris.example.net:6443", "certificate": "kubernetes-paris"}
+    product.call("POST", "/providers", {"name": "k8s-paris", "kind": "kubernetes", "clusters": [main]})
+    for name in ("relay-eu-1", "relay-eu-2", "relay-us-1"):
+        report(product, f"/relays/{name}", "serving")
+    report(product, "/providers/swarm-eu/clusters/paris-1", "installed")
+    rotate(product, "relays-us", america, 88, public)
+    report(product, "/relays/relay-us-2", "failed", "nginx: cannot load the certificate: permission denied")
+
+
+def shoot(page: Page, name: str) -> None:
+    """One picture; nothing in it may be wider than the window."""
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    height = min(MAX_HEIGHT, int(page.evaluate("document.documentElement.scrollHeight")))
+    if page.evaluate("document.documentElement.scrollWidth") > width:
+        message = f"{name} scrolls sideways at {width} px"
+        raise RuntimeError(message)
+    clip = {"x": 0, "y": 0, "width": width, "height": height}
+    page.screenshot(path=HERE / f"{name}.png", full_page=True, clip=clip, animations="disabled")  # type: ignore[arg-type]
+
+
+def sign_in(page: Page, password: str) -> None:
+    """As the administrator; the console has heard of every consumer's report by then."""
+    page.goto("/sign-in")
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")
+    for _ in range(60):
+        if page.get_by_text("could not install").count():
+            return
+        page.wait_for_timeout(1000)
+        page.reload()
+
+
+def paste_new(page: Page) -> None:
+    """A key and a chain in the form, understood."""
+    public = intermediate(root("Example Root X1", now=NOW), "Example Public CA R11", now=NOW)
+    hosts = ["relay-eu-1.example.com", "relay-eu-4.example.com"]
+    leaf = issue(hosts[0], issuer=public, hosts=hosts, now=NOW)
+    other = issue("another", now=NOW)
+    page.get_by_label("KEY", exact=True).fill(other.key_pem if "new" in page.url else leaf.key_pem)
+    page.get_by_label("CERT", exact=True).fill(leaf.pem if "new" in page.url else leaf.chain)
+    place = page.locator("#certificate-findings" if "new" in page.url else "#compare")
+    place.get_by_text("is missing" if "new" in page.url else "relay-eu-4.example.com").first.wait_for()
+    page.wait_for_timeout(400)
+
+
+def shoot_all(page: Page, suffix: str, password: str) -> None:
+    """Every page in one size and scheme."""
+    page.goto("/sign-in")
+    shoot(page, f"sign-in-{suffix}")
+    sign_in(page, password)
+    for name, path in PAGES.items():
+        page.goto(path)
+        shoot(page, f"{name}-{suffix}")
+    for name, path in (
+        ("certificate-new-pasted", "/new/certificate"),
+        ("certificate-rotate-pasted", "/certificates/relays-eu/rotate"),
+    ):
+        page.goto(path)
+        if name == "certificate-new-pasted":
+            page.get_by_label("Name", exact=True).fill("Relays EU, next")
+        paste_new(page)
+        shoot(page, f"{name}-{suffix}")
+    page.goto("/relays/relay-eu-3")
+    page.get_by_role("button", name="Create a one-time token").click()
+    page.get_by_text("Shown once").wait_for()
+    shoot(page, f"relay-enrolment-{suffix}")
+
+
+def main() -> None:
+    """Make them all."""
+    with running() as product, sync_playwright() as playwright:
+        fill(product)
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        for size, (width, height) in SIZES.items():
+            for scheme in SCHEMES:
+                context = browser.new_context(
+                    viewport={"width": width, "height": height},
+                    color_scheme=scheme,  # type: ignore[arg-type]
+                    base_url=product.web,
+                    ignore_https_errors=True,
+                )
+                shoot_all(context.new_page(), f"{size}-{scheme}", product.password)
+                context.close()
+        browser.close()
+    print(f"{len(list(HERE.glob('*.png')))} screenshots in {HERE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
