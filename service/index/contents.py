@@ -8,7 +8,15 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from service.index.scan import Content, certificate_view, content_of, deleted, read_documents, read_halves
+from service.index.scan import (
+    Content,
+    certificate_view,
+    content_of,
+    deleted,
+    read_contents,
+    read_documents,
+    unreadable,
+)
 from service.index.views import CertificateView, Change, Snapshot, VersionView
 from service.records import (
     BUNDLES,
@@ -23,7 +31,7 @@ from service.records import (
     provider_path,
     relay_path,
 )
-from vault.documents import Document, Metadata, PublicHalf
+from vault.documents import Document, Metadata
 from vault.errors import NotFound, Rejected
 from vault.journal import Change as Entry
 from vault.session import Vault
@@ -141,12 +149,11 @@ class Contents:
         if seen is None:
             return None
         try:
-            half: PublicHalf | str = vault.documents.read_public(bundle_path(name), number)
+            content = content_of(vault.documents.read_public(bundle_path(name), number))
         except Rejected as error:
-            half = error.reason
+            content = content_of(unreadable(error))
         except NotFound:
             return None
-        content = content_of(half)
         self._remember(name, seen, content)
         return _version_view(seen, content)
 
@@ -234,12 +241,11 @@ class Contents:
                 self._learn_bundle(name, metadata, content)
             else:
                 to_read.add(name)
-        for name, half in read_halves(vault, sorted(to_read)).items():
+        for name, (number, content) in read_contents(vault, sorted(to_read)).items():
             metadata = changed[name]
-            if isinstance(half, PublicHalf) and half.version != metadata.current_version:
+            if number is not None and number != metadata.current_version:
                 continue
             to_read.remove(name)
-            content = content_of(half)
             self._remember(name, _seen_of(metadata), content)
             self._learn_bundle(name, metadata, content)
         return to_read

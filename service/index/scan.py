@@ -86,20 +86,26 @@ def certificate_view(name: str, metadata: Metadata, content: Content | None) -> 
     )
 
 
-def read_halves(vault: Vault, names: Sequence[str]) -> Mapping[str, Half]:
-    """The public halves of the current versions, by certificate; those that are gone are left out."""
+def read_contents(vault: Vault, names: Sequence[str]) -> Mapping[str, tuple[int | None, Content]]:
+    """The contents of the current versions, by certificate, with their numbers; those that are gone are left out.
 
-    async def read(pool: AsyncVault, name: str) -> Half:
-        try:
-            return await pool.read_public(vault.token, bundle_path(name))
-        except Rejected as error:
-            return _unreadable(error)
+    The number is None when Vault's answer cannot be understood. Each content is worked out as soon as it is there:
+    Vault is busy with the next ones meanwhile.
+    """
 
-    def read_one(name: str) -> Half:
+    async def read(pool: AsyncVault, name: str) -> tuple[int | None, Content]:
         try:
-            return vault.documents.read_public(bundle_path(name))
+            half = await pool.read_public(vault.token, bundle_path(name))
         except Rejected as error:
-            return _unreadable(error)
+            return None, content_of(unreadable(error))
+        return half.version, content_of(half)
+
+    def read_one(name: str) -> tuple[int | None, Content]:
+        try:
+            half = vault.documents.read_public(bundle_path(name))
+        except Rejected as error:
+            return None, content_of(unreadable(error))
+        return half.version, content_of(half)
 
     return _read_all(vault, names, read_one, read)
 
@@ -113,7 +119,8 @@ def read_documents(vault: Vault, paths: Sequence[str]) -> Mapping[str, Document]
     return _read_all(vault, paths, vault.documents.read, read)
 
 
-def _unreadable(error: Rejected) -> str:
+def unreadable(error: Rejected) -> str:
+    """Why a public half cannot be read."""
     return f"Its public half cannot be read: {error.reason}. Rotate it here to put that right."
 
 
