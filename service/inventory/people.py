@@ -113,7 +113,7 @@ class People:
         """
         if method not in PASSWORD_METHODS:
             raise Malformed("There is no such way to sign in with a password.", code="session.method")
-        if max(len(username), len(password)) > MAX_TYPED_CHARACTERS:
+        if not username or not password or max(len(username), len(password)) > MAX_TYPED_CHARACTERS:
             raise _refused()
         mount = self._mounts.get(method, method)
         return self._session_of(
