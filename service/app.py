@@ -67,6 +67,7 @@ def build_web(settings: Settings) -> Flask:
             delivery_url=settings.delivery_url,
             cookie_keys=_cookie_keys(settings),
             trusted_hosts=settings.trusted_hosts,
+            proxies=settings.proxies,
             metrics_token=read_secret_file(settings.metrics_token_file) if settings.metrics_token_file else "",
         )
     )

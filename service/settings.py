@@ -58,6 +58,7 @@ class Settings:
     instance_name: str
     delivery_url: str
     trusted_hosts: tuple[str, ...]
+    proxies: int
 
     def credentials(self) -> ServiceCredentials:
         """Read the AppRole of this process.
@@ -145,10 +146,19 @@ def read_settings(environment: Mapping[str, str], *, default_port: int) -> Setti
         instance_name=text("INSTANCE_NAME", "Keystead"),
         delivery_url=text("DELIVERY_URL").rstrip("/"),
         trusted_hosts=tuple(name.strip() for name in text("TRUSTED_HOSTS").split(",") if name.strip()),
+        proxies=_count(text("PROXIES", "0"), problems),
     )
     if problems:
         raise SettingsError(tuple(problems))
     return settings
+
+
+def _count(value: str, problems: list[str]) -> int:
+    """How many reverse proxies of ours stand in front."""
+    if value in {"0", "1", "2", "3", "4"}:
+        return int(value)
+    problems.append(f"{PREFIX}PROXIES is {value!r}; it must be a number from 0 to 4")
+    return 0
 
 
 def _listen(value: str, default_port: int, problems: list[str]) -> tuple[str, int]:

@@ -21,9 +21,12 @@ IDLE_LIMIT: Final = timedelta(minutes=30)
 ABSOLUTE_LIMIT: Final = timedelta(hours=8)
 RENEWED_AFTER: Final = timedelta(minutes=1)
 """A cookie is written again when it is older than this, so that using the console keeps it alive."""
-MAX_COOKIE_BYTES: Final = 4096
-"""What browsers keep (RFC 6265 §6.1)."""
+MAX_COOKIE_BYTES: Final = 4096 - len(NAME) - 64
+"""What browsers keep (RFC 6265 §6.1), less its name and attributes."""
+TOKEN: Final = "vault_token"  # noqa: S105 - the name of a field
+"""A signed-in person's token. Without it a cookie is nobody's, and may grow old: a sign-in page left open works."""
 _STARTED: Final = "_started"
+_FLASHES: Final = "_flashes"
 
 
 class EncryptedCookies(SessionInterface):
@@ -57,20 +60,26 @@ class EncryptedCookies(SessionInterface):
             return
         if not session.modified:
             return
+        sealed = self._sealed(dict(session))
+        response.set_cookie(NAME, sealed, path="/", secure=True, httponly=True, samesite="Lax")
+        response.vary.add("Cookie")
+
+    def _sealed(self, values: dict[str, Any]) -> str:
         now = int(self._clock().timestamp())
-        values = dict(session)
         values.setdefault(_STARTED, now)
         sealed = self._fernet.encrypt_at_time(json.dumps(values, separators=(",", ":")).encode(), now)
-        response.set_cookie(NAME, sealed.decode("ascii"), path="/", secure=True, httponly=True, samesite="Lax")
-        response.vary.add("Cookie")
+        if len(sealed) > MAX_COOKIE_BYTES and values.pop(_FLASHES, None):
+            return self._sealed(values)  # better a message lost than a session: browsers drop what is too large
+        return sealed.decode("ascii")
 
     def _opened(self, sealed: str) -> dict[str, Any] | None:
         now = int(self._clock().timestamp())
         try:
-            content = self._fernet.decrypt_at_time(sealed, int(IDLE_LIMIT.total_seconds()), now)
+            values: dict[str, Any] = json.loads(self._fernet.decrypt(sealed))
+            if TOKEN in values:
+                self._fernet.decrypt_at_time(sealed, int(IDLE_LIMIT.total_seconds()), now)
         except InvalidToken:
             return None
-        values: dict[str, Any] = json.loads(content)
-        if now - int(values.get(_STARTED, 0)) > ABSOLUTE_LIMIT.total_seconds():
+        if TOKEN in values and now - int(values.get(_STARTED, 0)) > ABSOLUTE_LIMIT.total_seconds():
             return None
         return values

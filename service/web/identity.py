@@ -22,6 +22,7 @@ from flask import session as cookie
 from service.errors import NotAllowed, NotSignedIn, Problem, Unavailable
 from service.inventory import Inventory
 from service.inventory.people import Session
+from service.web.cookie import TOKEN
 from service.web.ports import Ports
 
 CHECKED_FOR: Final = timedelta(seconds=10)
@@ -29,7 +30,6 @@ CHECKED_FOR: Final = timedelta(seconds=10)
 MAX_REMEMBERED: Final = 1024
 MAX_TOKEN_CHARACTERS: Final = 1024
 """Vault's service tokens have about 100 characters, batch tokens a few hundred."""
-_TOKEN: Final = "vault_token"  # noqa: S105 - the name of a field
 _EXTENSION: Final = "keystead"
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -107,7 +107,7 @@ def ports() -> Ports:
 def sign_in(session: Session) -> None:
     """Start a new session cookie for a person. What was in the cookie before is gone (session fixation)."""
     cookie.clear()
-    cookie[_TOKEN] = session.token.reveal()
+    cookie[TOKEN] = session.token.reveal()
     g.person = Person(session)
 
 
@@ -148,6 +148,16 @@ def inventory() -> Inventory:
     return ports().inventory_for(current_session())
 
 
+def require_administrator() -> None:
+    """Refuse everybody who may only read, before anything is looked at. Vault would refuse the change itself, too.
+
+    Raises:
+        NotSignedIn, NotAllowed.
+    """
+    if not current_session().may_change:
+        raise NotAllowed("You are signed in as an auditor, who reads and changes nothing.")
+
+
 def required(view: View) -> View:
     """A page or call for signed-in people only."""
 
@@ -161,7 +171,7 @@ def required(view: View) -> View:
 
 def has_cookie() -> bool:
     """Whether the request came with a session cookie that holds a token, good or not."""
-    return _TOKEN in cookie
+    return TOKEN in cookie
 
 
 def header_token() -> str | None:
@@ -178,13 +188,14 @@ def _person_of_request(_request: Any) -> Person | None:  # noqa: ANN401 - Flask-
     if "person" in g:
         return cast("Person | None", g.person)
     g.person = None
-    token = header_token() or cookie.get(_TOKEN)
+    given = header_token()
+    token = given or cookie.get(TOKEN)
     if token:
         try:
             g.person = Person(cast("Doorkeeper", current_app.extensions[_EXTENSION][1]).person(token))
         except (NotSignedIn, NotAllowed) as problem:
             g.sign_in_problem = problem
-            if _TOKEN in cookie:
+            if given is None:
                 cookie.clear()
         except Unavailable as problem:
             g.sign_in_problem = problem

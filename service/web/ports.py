@@ -22,6 +22,8 @@ class Ports:
         cookie_keys: Fernet keys (url-safe base64, 32 bytes): the first encrypts, all decrypt.
         trusted_hosts: the `Host` names that are answered; empty answers all.
         metrics_token: what `/metrics` asks for; empty turns it off.
+        proxies: how many of our own reverse proxies stand in front; each adds to `X-Forwarded-For` and
+            `X-Forwarded-Proto`, and what strangers wrote there before them is not believed.
     """
 
     index: Index
@@ -33,6 +35,4 @@ class Ports:
     cookie_keys: tuple[bytes, ...] = field(repr=False)
     trusted_hosts: tuple[str, ...] = ()
     metrics_token: str = field(default="", repr=False)
-
-
-"""Kept out of the repr, like the cookie keys."""
+    proxies: int = 0

@@ -147,5 +147,5 @@ def _unexpected(error: Exception) -> ResponseReturnValue:
         return _http(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames[-6:]))
-    _log.error("%s %s: %s at %s", request.method, request.path, type(error).__name__, place)
+    _log.error("%s %r: %s at %s", request.method, request.path, type(error).__name__, place)
     return answer(Unexpected("The log of this process says more."))

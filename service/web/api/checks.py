@@ -33,6 +33,7 @@ class CheckRequest(Struct, forbid_unknown_fields=True):
     body=CheckRequest,
     answer=shapes.CheckShape,
     problems=(400, 401, 404, 413, 415),
+    changes=False,
 )
 def check(body: CheckRequest) -> shapes.CheckShape:
     """`POST /checks`."""

@@ -6,6 +6,7 @@ description and the behaviour cannot part.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from service.web import identity
 
 PREFIX: Final = "/api/v1"
 _ETAG: Final = re.compile(r'(?:W/)?"([0-9]{1,18})"')
-_FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,40}")
+_FIELD: Final = re.compile(r"[a-z]+(?:_[a-z0-9]+)*")
+MAX_FIELD_CHARACTERS: Final = 30
+"""An unknown field's name is quoted when it looks like one of ours; a key pasted in the wrong place does not."""
 
 blueprint: Final = Blueprint("api", __name__, url_prefix=PREFIX)
 Body = TypeVar("Body", bound=msgspec.Struct)
@@ -45,6 +48,7 @@ class Operation:
         answer: the struct it answers with; None for 204.
         problems: the statuses of RFC 9457 documents it may answer with.
         conditional: it reads `If-Match`: `required` or `optional`.
+        changes: it is for administrators.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Operation:
     query: tuple[Query, ...]
     conditional: str
     signed_in: bool
+    changes: bool
 
 
 operations: Final[list[Operation]] = []
@@ -87,8 +92,10 @@ def call(
     query: tuple[Query, ...] = (),
     conditional: str = "",
     signed_in: bool = True,
+    changes: bool | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
-    """Declare a call."""
+    """Declare a call. Unless told, everything but `GET` is a change."""
+    for_administrators = method != "GET" if changes is None else changes
 
     def declare(view: Callable[..., Any]) -> Callable[..., Response]:
         operations.append(
@@ -105,12 +112,15 @@ def call(
                 query=query,
                 conditional=conditional,
                 signed_in=signed_in,
+                changes=for_administrators,
             )
         )
 
         @wraps(view)
         def answered(**parameters: Any) -> Response:  # noqa: ANN401 - path parameters
-            if signed_in:
+            if for_administrators:
+                identity.require_administrator()
+            elif signed_in:
                 identity.current_session()
             if body is not None:
                 parameters["body"] = read_body(body)
@@ -132,11 +142,19 @@ def read_body(kind: type[Body]) -> Body:
         raise WrongMediaType("Send the body as Content-Type: application/json.")
     content = request.get_data(cache=False)
     try:
-        return msgspec.json.decode(content, type=kind, strict=True)
+        body = msgspec.json.decode(content, type=kind, strict=True)
+        json.loads(content, object_pairs_hook=_distinct)
     except msgspec.ValidationError as error:
         raise Malformed(_place(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         raise Malformed("The body is not JSON (RFC 8259).") from None
+    return body
+
+
+def _distinct(members: list[tuple[str, Any]]) -> None:
+    """RFC 8259 §4 leaves open which of two members of one name counts; what was checked might not be what is used."""
+    if len({name for name, _ in members}) != len(members):
+        raise Malformed("The body has a member twice.")
 
 
 def expected_version(*, required: bool) -> int | None:
@@ -162,7 +180,8 @@ def _place(message: str) -> str:
     """msgspec's message, without any value of the body: `Expected \\`str\\`, got \\`int\\` - at \\`$.name\\``."""
     unknown = re.search(r"unknown field `([^`]*)`", message)
     if unknown:
-        name = unknown[1] if _FIELD.fullmatch(unknown[1]) else "?"
+        is_name = len(unknown[1]) <= MAX_FIELD_CHARACTERS and _FIELD.fullmatch(unknown[1])
+        name = unknown[1] if is_name else "?"
         return f"The body has an unknown field: {name}."
     what, _, where = message.partition(" - at ")
     what = what if not re.search(r"[\"']", what) else "The value is not one of those allowed"

@@ -28,6 +28,12 @@ class ClusterBody(Struct, forbid_unknown_fields=True):
     certificate: str | None = None
 
 
+class AddedCluster(ClusterBody, forbid_unknown_fields=True):
+    """A cluster to add. `accept` names findings about its certificate that are accepted."""
+
+    accept: Codes = []
+
+
 class NewProvider(Struct, forbid_unknown_fields=True):
     """A provider to register. It is disabled until it is enabled."""
 
@@ -151,17 +157,17 @@ def delete_provider(name: str) -> Answer:
     tag=TAG,
     summary="Add a cluster.",
     status=201,
-    body=ClusterBody,
+    body=AddedCluster,
     answer=shapes.ProviderShape,
     problems=(400, 401, 403, 404, 409, 412, 415, 422, 503),
     conditional="optional",
 )
-def add_cluster(name: str, body: ClusterBody) -> Answer:
+def add_cluster(name: str, body: AddedCluster) -> Answer:
     """`POST /providers/{name}/clusters`."""
     changed = identity.inventory().providers.add_cluster(
-        name, _typed(body), expect_version=expected_version(required=False)
+        name, _typed(body), expect_version=expected_version(required=False), accept=body.accept
     )
-    return _answer(changed, f"{PREFIX}/providers/{name}/clusters/{body.name}")
+    return _answer(changed, f"{PREFIX}/providers/{name}/clusters/{changed.clusters[-1].name}")
 
 
 @call(

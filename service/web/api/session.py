@@ -7,7 +7,6 @@ from typing import Annotated, cast
 from flask import current_app, request
 from msgspec import Meta, Struct
 
-from service.errors import NotSignedIn
 from service.web import identity
 from service.web.api.operation import Answer, call
 from service.web.api.shapes import SessionShape
@@ -37,27 +36,32 @@ class SignIn(Struct, forbid_unknown_fields=True):
     answer=SessionShape,
     problems=(400, 401, 403, 429, 503),
     signed_in=False,
+    changes=False,
 )
 def sign_in(body: SignIn) -> SessionShape:
     """`POST /session`."""
     throttle = cast("SignInThrottle", current_app.extensions["keystead-throttle"])
     name, address = body.username or body.request_id, request.remote_addr or ""
-    throttle.check(name, address)
     people = identity.ports().people
-    try:
+    with throttle.trying(name, address):
         if body.request_id:
             session = people.finish_mfa(body.request_id, body.factor_id, body.passcode)
         else:
             session = people.sign_in(body.method, body.username, body.password)
-    except NotSignedIn:
-        throttle.failed(name, address)
-        raise
     return SessionShape(
         token=session.token.reveal(), expires_at=session.expires_at, roles=list(session.roles), who=session.who
     )
 
 
-@call("DELETE", "/session", tag="session", summary="Sign out: revokes the token.", status=204, problems=(401, 503))
+@call(
+    "DELETE",
+    "/session",
+    tag="session",
+    summary="Sign out: revokes the token.",
+    status=204,
+    problems=(401, 503),
+    changes=False,
+)
 def sign_out() -> Answer:
     """`DELETE /session`."""
     identity.sign_out()

@@ -84,8 +84,8 @@ def sign_in_now() -> ResponseReturnValue:
         return _show(form), 422
     username = form.username.data or ""
     try:
-        _throttle().check(username, _address())
-        person = frame.ports().people.sign_in(form.method.data or "userpass", username, form.password.data or "")
+        with _throttle().trying(username, _address()):
+            person = frame.ports().people.sign_in(form.method.data or "userpass", username, form.password.data or "")
     except SecondFactorNeeded as needed:
         factor = next((it for it in needed.factors if it.uses_passcode), needed.factors[0] if needed.factors else None)
         if factor is None:
@@ -99,15 +99,14 @@ def sign_in_now() -> ResponseReturnValue:
         }
         return redirect(url_for("pages.sign_in_code"), 303)
     except Problem as refused:
-        return _refused(refused, username, lambda problem: _show(form, problem=problem))
+        return _refused(refused, lambda problem: _show(form, problem=problem))
     return _welcome(person, form.next.data)
 
 
-def _refused(refused: Problem, username: str, show: Any) -> ResponseReturnValue:  # noqa: ANN401 - a template's call
+def _refused(refused: Problem, show: Any) -> ResponseReturnValue:  # noqa: ANN401 - a template's call
     headers = {}
     problem = refused.detail
     if isinstance(refused, NotSignedIn):
-        _throttle().failed(username, _address())
         problem = REFUSED
     elif isinstance(refused, Throttled):
         headers["Retry-After"] = str(refused.retry_after_s)
@@ -134,12 +133,11 @@ def sign_in_code_now() -> ResponseReturnValue:
     if uses and not form.validate_on_submit():
         return render_template("sign_in_code.html", form=form, uses_passcode=uses, problem=""), 422
     try:
-        _throttle().check(pending["who"], _address())
-        person = frame.ports().people.finish_mfa(
-            pending["request_id"], pending["factor_id"], (form.passcode.data or "") if uses else ""
-        )
+        with _throttle().trying(pending["who"], _address()):
+            person = frame.ports().people.finish_mfa(
+                pending["request_id"], pending["factor_id"], (form.passcode.data or "") if uses else ""
+            )
     except NotSignedIn:
-        _throttle().failed(pending["who"], _address())
         cookie.pop(_PENDING, None)
         first = SignInForm(formdata=None, data={"username": pending["who"], "next": pending["next"] or ""})
         return _show(first, problem="The code was not accepted. Sign in again."), 401
