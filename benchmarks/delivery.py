@@ -34,8 +34,8 @@ from vault import bootstrap, login
 from vault.session import Server, Token, Vault
 
 CONNECTIONS = 16
-ROUNDS = 3
-SECONDS = 4
+ROUNDS = 5
+SECONDS = 3
 TARGET_NOT_MODIFIED = 5.0
 TARGET_FETCH = 0.6
 NAME = "relays-eu"
@@ -160,8 +160,8 @@ def run() -> dict[str, Any]:
             unchanged = mine | {"If-None-Match": f'"{NAME}:1"'}
             cases = {
                 "vault": (f"{bao.url}/v1/{server.mount}/data/{bundle_path(NAME)}", mine, 200),
-                "not_modified": (f"{url}/v1/bundle", unchanged, 304),
                 "fetch": (f"{url}/v1/bundle", mine, 200),
+                "not_modified": (f"{url}/v1/bundle", unchanged, 304),
             }
             for name, (address, headers, expected) in cases.items():
                 if (found := status(address, bao.ca_file, headers)) != expected:
@@ -178,7 +178,12 @@ def run() -> dict[str, Any]:
         )
         for name, loads in measured.items()
     }
-    direct = middle["vault"].requests_per_s
+
+    def ratio(name: str) -> float:
+        """The median of the rounds' ratios: each compares what was measured within seconds."""
+        pairs = zip(measured[name], measured["vault"], strict=True)
+        return round(statistics.median(one.requests_per_s / direct.requests_per_s for one, direct in pairs), 2)
+
     return {
         "connections": CONNECTIONS,
         "rounds": ROUNDS,
@@ -186,9 +191,9 @@ def run() -> dict[str, Any]:
             name: {"requests_per_s": one.requests_per_s, "p50_ms": one.p50_ms, "p99_ms": one.p99_ms}
             for name, one in middle.items()
         },
-        "not_modified_ratio": round(middle["not_modified"].requests_per_s / direct, 2),
+        "not_modified_ratio": ratio("not_modified"),
         "not_modified_target": TARGET_NOT_MODIFIED,
-        "fetch_ratio": round(middle["fetch"].requests_per_s / direct, 2),
+        "fetch_ratio": ratio("fetch"),
         "fetch_target": TARGET_FETCH,
     }
 
