@@ -10,6 +10,8 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from service.web.patience import PatientWorker, QuietLogger
+
 THREADS = 16
 """Requests at once. Each waits for Vault at most, and Vault answers in milliseconds."""
 REQUEST_LIMIT_S = 60
@@ -47,7 +49,8 @@ def serve(build: Callable[[], Flask], *, host: str, port: int, cert: Path | None
     """Serve until SIGTERM or SIGINT. Without `cert` and `key` plain HTTP, for a proxy on the same machine."""
     options: dict[str, Any] = {
         "bind": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"],
-        "worker_class": "gthread",
+        "worker_class": PatientWorker,
+        "logger_class": QuietLogger,
         "workers": 1,
         "threads": THREADS,
         "timeout": REQUEST_LIMIT_S,
