@@ -4,11 +4,12 @@ This room knows no web and no terminal; it raises `service.errors.Problem` and n
 """
 
 from service.inventory.certificates import Certificates
+from service.inventory.clusters import NewCluster
 from service.inventory.impact import Impact
 from service.inventory.inventory import Inventory
 from service.inventory.people import People, Role, SecondFactor, SecondFactorNeeded, Session, SignInMethod
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts
-from service.inventory.providers import NewCluster, Providers
+from service.inventory.providers import Providers
 from service.inventory.relays import Relays
 
 __all__ = [

@@ -5,27 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from service.errors import InUse, Missing, Problem, Refused, Unavailable
-from service.index import CertificateView, Index, ListQuery, Page, Snapshot, list_certificates, state_of
-from service.index.scan import CHANGED_BY
+from service.index import CertificateView, Index, ListQuery, Page, list_certificates, state_of
 from service.index.translation import translated
 from service.inventory.acting import UNFINISHED, Acting
+from service.inventory.bundles import annotate, delete, is_same, listed, refuse_used, store, taken
 from service.inventory.fit import accepted, fit, impacts, needs_of
 from service.inventory.impact import Impact
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts, VersionState
-from service.inventory.staleness import check_version, stale
+from service.inventory.staleness import check_version
 from service.pki.bundle import Checked, check_bundle
 from service.pki.coverage import Coverage, Purpose
 from service.pki.finding import Finding, Severity
-from service.records import Annotations, bundle_path, is_name, read_annotations, read_name, refusal
+from service.records import bundle_path, is_name, read_annotations, read_name, refusal
 from vault.documents import VersionInfo
-from vault.errors import Conflict
 from vault.session import Vault
-
-MAX_NAMES_SHOWN: Final = 10
-"""In a sentence; all of them are in `conflicts`."""
 
 
 class Certificates:
@@ -99,12 +94,12 @@ class Certificates:
         )
         self._refuse_blocked(checked)
         if read in self._acting.index.snapshot().certificates:
-            raise self._exists(read)
+            raise taken(self._acting, read)
         with self._acting.telling_of_trouble("certificate", read, "created", bundle_path(read)):
-            version = self._write(read, checked, expect_version=0)
+            version = store(self._acting, read, checked, expect_version=0)
         problem: Problem | None = None
         try:
-            self._annotate(read, said)
+            annotate(self._acting, read, said)
         except Problem as trouble:
             problem = trouble
         self._acting.tell("certificate", read, "created", version, bundle_path(read))
@@ -153,7 +148,7 @@ class Certificates:
             raise refusal("certificate.unreadable", message, "Paste KEY and CERT both.", field="certificate")
         checked = self._checked(stored, private_key, certificate, ca, passphrase)
         self._refuse_blocked(checked)
-        if _same(stored, checked):
+        if is_same(stored, checked):
             return self._profile(stored)
         harmful = [
             impact
@@ -161,12 +156,12 @@ class Certificates:
             if impact.harmful and not accepted(impact.consumer, impact, accept)
         ]
         if harmful:
-            detail = f"This would cut off {_listed(sorted({impact.consumer for impact in harmful}))}."
+            detail = f"This would cut off {listed(sorted({impact.consumer for impact in harmful}))}."
             conflicts = [impact.acceptance for impact in harmful]
             findings = [impact.as_finding() for impact in harmful]
             raise Refused(detail, code="impact.not-accepted", findings=findings, conflicts=conflicts)
         with self._acting.telling_of_trouble("certificate", name, "rotated", bundle_path(name)):
-            version = self._write(name, checked, expect_version=expect_version, stored=stored)
+            version = store(self._acting, name, checked, expect_version=expect_version, stored=stored)
         self._acting.tell("certificate", name, "rotated", version, bundle_path(name))
         return self.get(name)
 
@@ -191,7 +186,7 @@ class Certificates:
         )
         if said.display_name == name:
             said = replace(said, display_name="")
-        self._annotate(name, said, always=True)
+        annotate(self._acting, name, said, always=True)
         self._acting.tell("certificate", name, "annotated", view.version, bundle_path(name))
         return self.get(name)
 
@@ -204,7 +199,7 @@ class Certificates:
         view = self._view(name)
         check_version(self._acting, bundle_path(name), expected=expect_version, current=view.version)
         if not view.deleted:
-            self._delete(view)
+            delete(self._acting, view)
 
     def restore(self, name: str) -> CertificateProfile:
         """Bring a deleted certificate back; nothing happens to one that is not deleted.
@@ -231,9 +226,9 @@ class Certificates:
         view = self._view(name)
         check_version(self._acting, bundle_path(name), expected=expect_version, current=view.version)
         if view.deleted:
-            self._refuse_used(name, self._acting.index.recheck_users())
+            refuse_used(name, self._acting.index.recheck_users())
         else:
-            self._delete(view)  # so that nobody is bound to it from here on
+            delete(self._acting, view)  # so that nobody is bound to it from here on
         with translated():
             self._acting.vault.documents.destroy(bundle_path(name))
         self._acting.tell("certificate", name, "destroyed", None, bundle_path(name))
@@ -320,75 +315,6 @@ class Certificates:
             errors = [finding for finding in checked.findings if finding.severity is Severity.ERROR]
             raise Refused(errors[0].message, findings=checked.findings)
 
-    def _write(self, name: str, checked: Checked, *, expect_version: int, stored: CertificateView | None = None) -> int:
-        """Store a bundle as one version: a merge patch without the key when that is kept."""
-        documents = self._acting.vault.documents
-        public = _public(checked.certificate, checked.ca, self._acting.who)
-        fields = {"certificate": checked.certificate, "ca": checked.ca}
-        conflict = False
-        version = 0
-        with translated():
-            try:
-                if checked.private_key is not None:
-                    fields["private_key"] = checked.private_key.pem()
-                    version = documents.write(bundle_path(name), fields, expect_version=expect_version, public=public)
-                else:
-                    former = _public(stored.certificate, stored.ca, stored.changed_by) if stored else {}
-                    version = documents.patch(
-                        bundle_path(name), fields, expect_version=expect_version, public=public, former_public=former
-                    )
-            except Conflict:
-                conflict = True
-        if conflict:
-            raise stale(self._acting, bundle_path(name), expect_version) if expect_version else self._exists(name)
-        return version
-
-    def _annotate(self, name: str, said: Annotations, *, always: bool = False) -> None:
-        custom_metadata = said.to_custom_metadata()
-        if custom_metadata or always:
-            with translated():
-                self._acting.vault.documents.annotate(bundle_path(name), custom_metadata)
-
-    def _exists(self, name: str) -> InUse:
-        view = self._acting.index.refresh((bundle_path(name),)).certificates.get(name)
-        if view is not None and view.deleted:
-            detail = (
-                f"{name} was deleted and can be restored. To use the name for another certificate, destroy it first."
-            )
-        else:
-            detail = f"There is a certificate {name} already. Rotate it, or choose another name."
-        return InUse(detail, code="certificate.exists", conflicts=(name,))
-
-    def _delete(self, view: CertificateView) -> None:
-        """Delete a certificate that nobody uses. Looked at again afterwards: somebody may be binding it right now."""
-        name, documents = view.name, self._acting.vault.documents
-        path = bundle_path(name)
-        self._refuse_used(name, self._acting.index.refresh((path,)))
-        rotated = False
-        in_use: Problem | None = None
-        with translated():
-            documents.delete(path, view.version)
-            rotated = documents.metadata(path).current_version != view.version
-            try:
-                self._refuse_used(name, self._acting.index.recheck_users())
-            except Problem as problem:
-                in_use = problem
-            if rotated or in_use:
-                documents.undelete(path, view.version)
-        if in_use:
-            self._acting.index.refresh((path,))
-            raise in_use
-        if rotated:
-            raise stale(self._acting, path, view.version)
-        self._acting.tell("certificate", name, "deleted", view.version, path)
-
-    def _refuse_used(self, name: str, snapshot: Snapshot) -> None:
-        consumers = snapshot.used_by(name).consumers
-        if consumers:
-            what = "it" if len(consumers) == 1 else "them"
-            detail = f"{name} is used by {_listed(consumers)}. Bind {what} elsewhere first."
-            raise InUse(detail, code="certificate.in-use", conflicts=consumers)
-
     def _version_facts(self, name: str, one: VersionInfo, current: int) -> VersionFacts:
         gone = one.destroyed or one.deleted_at is not None
         state: VersionState = (
@@ -403,23 +329,3 @@ class Certificates:
             else:
                 facts, changed_by = view.facts, view.changed_by
         return VersionFacts(one.number, facts, changed_by, one.created_at, state)
-
-
-def _public(certificate: str, ca: str, changed_by: str) -> dict[str, str]:
-    """The public half of a bundle."""
-    return {"certificate": certificate, "ca": ca, CHANGED_BY: changed_by}
-
-
-def _same(stored: CertificateView, checked: Checked) -> bool:
-    """Whether nothing would change. A key with the same public key is the same key."""
-    return (
-        stored.facts is not None
-        and checked.certificate == stored.certificate
-        and checked.ca == stored.ca
-        and (checked.private_key is None or checked.private_key.spki_sha256 == stored.facts.leaf.spki_sha256)
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MAX_NAMES_SHOWN])
-    return shown if len(names) <= MAX_NAMES_SHOWN else f"{shown} and {len(names) - MAX_NAMES_SHOWN} more"

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, cast, get_args
+from typing import Any, cast, get_args
 
 from service.errors import InUse, Missing, Problem, Stale
-from service.index import Index, Snapshot
+from service.index import Index
 from service.index.translation import translated
 from service.inventory.acting import Acting
+from service.inventory.bundles import listed
+from service.inventory.clusters import (
+    NewCluster,
+    ambiguity,
+    check_clusters,
+    existing,
+    read_cluster,
+    read_multi_cluster,
+    read_server_name,
+    read_visibility,
+    with_cluster,
+)
 from service.inventory.consumers import cluster as cluster_of
 from service.inventory.enrolment import enroll, revoke
 from service.inventory.fit import cluster_need, refuse_misfit
 from service.inventory.recording import bindable, remove, write
 from service.inventory.staleness import check_version
 from service.records import (
-    MAX_CLUSTERS,
-    MAX_DISPLAY_NAME_CHARACTERS,
-    Cluster,
-    MultiCluster,
     Provider,
     ProviderKind,
-    Visibility,
     is_name,
     provider_path,
     read_choice,
     read_cluster_url,
     read_comment,
-    read_host,
-    read_line,
+    read_display_name,
     read_name,
-    refusal,
     relay_consumer,
     status_path,
 )
@@ -40,19 +45,7 @@ from vault.consumers import Enrollment
 from vault.journal import Kind
 from vault.session import Vault
 
-MAX_NAMES_SHOWN: Final = 10
-"""In a sentence; all of them are in `conflicts`."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewCluster:
-    """A cluster as typed. `server_name` and `certificate` are optional."""
-
-    name: str
-    url: str
-    server_name: str = ""
-    cert_auth: bool = False
-    certificate: str = ""
+__all__ = ["NewCluster", "Providers"]
 
 
 class Providers:
@@ -101,13 +94,13 @@ class Providers:
             name=read,
             display_name=display_name,
             kind=cast("ProviderKind", read_choice(kind, get_args(ProviderKind), field="kind")),
-            visibility=_visibility(visibility),
+            visibility=read_visibility(visibility),
             enabled=False,
-            multi_cluster=_multi_cluster(multi_cluster),
+            multi_cluster=read_multi_cluster(multi_cluster),
             comment=read_comment(comment),
-            clusters=tuple(_cluster(one) for one in clusters),
+            clusters=tuple(read_cluster(one) for one in clusters),
         )
-        _check_clusters(record)
+        check_clusters(record)
         taken = InUse(f"There is a container provider {read} already.", code="provider.exists", conflicts=(read,))
         if read in self._acting.index.refresh().providers:
             raise taken
@@ -138,10 +131,10 @@ class Providers:
         """
         former = self._stored(name, expect_version)
         changes: dict[str, Any] = {
-            "display_name": None if display_name is None else _display_name(display_name, name),
-            "visibility": None if visibility is None else _visibility(visibility),
+            "display_name": None if display_name is None else read_display_name(display_name, name),
+            "visibility": None if visibility is None else read_visibility(visibility),
             "enabled": enabled,
-            "multi_cluster": None if multi_cluster is None else _multi_cluster(multi_cluster),
+            "multi_cluster": None if multi_cluster is None else read_multi_cluster(multi_cluster),
             "comment": None if comment is None else read_comment(comment),
         }
         record = replace(former, **{field: value for field, value in changes.items() if value is not None})
@@ -156,7 +149,7 @@ class Providers:
         record = self._stored(name, expect_version)
         relays = [one.name for one in self._acting.index.snapshot().relays.values() if one.provider == name]
         if relays:
-            detail = f"{name} is named by the relays {', '.join(relays[:MAX_NAMES_SHOWN])}. Change them first."
+            detail = f"{name} is named by the relays {listed(relays)}. Change them first."
             raise InUse(detail, code="provider.in-use", conflicts=[relay_consumer(relay) for relay in relays])
         with self._acting.telling_of_trouble("provider", name, "deleted", provider_path(name)):
             remove(self._acting, record)
@@ -171,7 +164,7 @@ class Providers:
             Missing; Stale; InUse `cluster.exists`, `consumer.ambiguous`; Refused as `create`.
         """
         former = self._stored(name, expect_version)
-        added = _cluster(cluster)
+        added = read_cluster(cluster)
         if former.cluster(added.name):
             raise InUse(f"{name} has a cluster {added.name} already.", code="cluster.exists", conflicts=(added.name,))
         return self._replace(former, replace(former, clusters=(*former.clusters, added)), accept)
@@ -194,16 +187,16 @@ class Providers:
             Missing; Stale; Refused as `create`.
         """
         former = self._stored(name, expect_version)
-        changed = _existing(former, cluster)
+        changed = existing(former, cluster)
         if url is not None:
             changed = replace(changed, url=read_cluster_url(url))
         if server_name is not None:
-            changed = replace(changed, server_name=_server_name(server_name))
+            changed = replace(changed, server_name=read_server_name(server_name))
         if cert_auth is not None:
             changed = replace(changed, cert_auth=cert_auth)
         if certificate is not None:
             changed = replace(changed, certificate=certificate or None)
-        return self._replace(former, _with_cluster(former, changed), accept, of=cluster)
+        return self._replace(former, with_cluster(former, changed), accept, of=cluster)
 
     def remove_cluster(self, name: str, cluster: str, *, expect_version: int | None = None) -> Provider:
         """Remove a cluster: its credentials are dead first.
@@ -212,7 +205,7 @@ class Providers:
             Missing; Stale.
         """
         former = self._stored(name, expect_version)
-        _existing(former, cluster)
+        existing(former, cluster)
         kept = tuple(one for one in former.clusters if one.name != cluster)
         stored = self._replace(former, replace(former, clusters=kept), ())
         with translated():
@@ -234,17 +227,17 @@ class Providers:
             Missing; Stale; Refused `binding.unknown-certificate`, `binding.does-not-fit`.
         """
         former = self._stored(name, expect_version)
-        bound = replace(_existing(former, cluster), certificate=certificate or None)
-        return self._replace(former, _with_cluster(former, bound), accept, of=cluster)
+        bound = replace(existing(former, cluster), certificate=certificate or None)
+        return self._replace(former, with_cluster(former, bound), accept, of=cluster)
 
     def enroll_cluster(self, name: str, cluster: str, ttl_s: int = 3600) -> Enrollment:
         """As `Relays.enroll`."""
-        _existing(self._stored(name, None), cluster)
+        existing(self._stored(name, None), cluster)
         return enroll(self._acting, cluster_of(name, cluster), ttl_s)
 
     def revoke_cluster(self, name: str, cluster: str) -> None:
         """As `Relays.revoke`."""
-        _existing(self._stored(name, None), cluster)
+        existing(self._stored(name, None), cluster)
         revoke(self._acting, cluster_of(name, cluster))
 
     def _stored(self, name: str, expect_version: int | None) -> Provider:
@@ -260,7 +253,7 @@ class Providers:
         """Write what has changed. `of`: the cluster that alone has changed."""
         if record == former:
             return former
-        _check_clusters(record)
+        check_clusters(record)
         self._check(former, record, accept)
         path = provider_path(record.name)
         kind: Kind = "provider"
@@ -275,7 +268,7 @@ class Providers:
 
     def _check(self, former: Provider | None, record: Provider, accept: Sequence[str]) -> None:
         """Check names and certificates that are new."""
-        ambiguous = _ambiguity_in(self._acting.index.snapshot(), record)
+        ambiguous = ambiguity(self._acting.index.snapshot(), record)
         if ambiguous:
             raise ambiguous
         for one in record.clusters:
@@ -291,69 +284,4 @@ class Providers:
         """Whether somebody took the name of one of our consumers in this moment; looked at after the write."""
         if not record.clusters:
             return None
-        return _ambiguity_in(self._acting.index.recheck_users(), record)
-
-
-def _ambiguity_in(snapshot: Snapshot, record: Provider) -> InUse | None:
-    ours = {record.consumer(one.name): one.name for one in record.clusters}
-    for provider in snapshot.providers.values():
-        for one in provider.clusters:
-            consumer = provider.consumer(one.name)
-            if provider.name != record.name and consumer in ours:
-                detail = (
-                    f"The cluster {ours[consumer]} of {record.name} would be the consumer {consumer}, which is the "
-                    f"cluster {one.name} of {provider.name} already. Choose another name for it."
-                )
-                return InUse(detail, code="consumer.ambiguous", conflicts=(consumer,))
-    return None
-
-
-def _check_clusters(record: Provider) -> None:
-    names = [one.name for one in record.clusters]
-    if len(set(names)) != len(names):
-        raise refusal("clusters.duplicate", "Two clusters have the same name.", field="clusters")
-    if len(names) > MAX_CLUSTERS:
-        message = f"There are {len(names)} clusters; at most {MAX_CLUSTERS} are kept."
-        raise refusal("clusters.too-many", message, field="clusters")
-    if record.multi_cluster == "none" and len(names) > 1:
-        message = f"A provider without multi-cluster has one cluster, not {len(names)}."
-        raise refusal("clusters.too-many", message, "Choose active-passive or active-active.", field="multi_cluster")
-
-
-def _cluster(typed: NewCluster) -> Cluster:
-    return Cluster(
-        name=read_name(typed.name)[0],
-        url=read_cluster_url(typed.url),
-        server_name=_server_name(typed.server_name),
-        cert_auth=typed.cert_auth,
-        certificate=typed.certificate or None,
-    )
-
-
-def _existing(provider: Provider, cluster: str) -> Cluster:
-    found = provider.cluster(cluster)
-    if found is None:
-        raise Missing(f"{provider.name} has no cluster {cluster[:80]}.", code="cluster.missing")
-    return found
-
-
-def _with_cluster(provider: Provider, changed: Cluster) -> Provider:
-    clusters = tuple(changed if one.name == changed.name else one for one in provider.clusters)
-    return replace(provider, clusters=clusters)
-
-
-def _server_name(text: str) -> str | None:
-    return read_host(text, field="server_name") if text.strip() else None
-
-
-def _visibility(value: str) -> Visibility:
-    return cast("Visibility", read_choice(value, get_args(Visibility), field="visibility"))
-
-
-def _multi_cluster(value: str) -> MultiCluster:
-    return cast("MultiCluster", read_choice(value, get_args(MultiCluster), field="multi_cluster"))
-
-
-def _display_name(text: str, name: str) -> str:
-    limit = MAX_DISPLAY_NAME_CHARACTERS
-    return read_line(text, limit=limit, field="display_name", what="display name") or name
+        return ambiguity(self._acting.index.recheck_users(), record)

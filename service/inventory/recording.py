@@ -125,7 +125,7 @@ def remove(acting: Acting, record: Relay | Provider) -> None:
             settle(acting.vault, consumer)
             acting.vault.documents.destroy(status_path(consumer.name))
     except VaultError as error:
-        problem = _unfinished(error)
+        problem = _unfinished(error.what)
     if problem is not None:
         raise problem
 
@@ -157,7 +157,9 @@ def _finish(
                 acting.vault.documents.destroy(status_path(consumer.name))
             settle(acting.vault, consumer)
     except VaultError as error:
-        return _unfinished(error)
+        return _unfinished(error.what)
+    except Problem as trouble:  # whether anything speaks against it could not be seen: nobody is given anything
+        return _unfinished(trouble.detail)
     return problem
 
 
@@ -228,9 +230,9 @@ def _settle_if_possible(acting: Acting, consumers: Iterable[Consumer]) -> None:
         return
 
 
-def _unfinished(error: VaultError) -> Unavailable:
+def _unfinished(what: str) -> Unavailable:
     detail = (
         "The change is stored, but Vault did not take the rest of it "
-        f"({error.what}). What consumers may read follows as soon as the worker can reach Vault."
+        f"({what}). What consumers may read follows as soon as the worker can reach Vault."
     )
     return Unavailable(detail, code=UNFINISHED)

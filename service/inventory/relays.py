@@ -16,14 +16,13 @@ from service.inventory.fit import refuse_misfit, relay_need
 from service.inventory.recording import bindable, remove, write
 from service.inventory.staleness import check_version
 from service.records import (
-    MAX_DISPLAY_NAME_CHARACTERS,
     Relay,
     TlsMode,
     is_name,
     read_choice,
     read_comment,
+    read_display_name,
     read_host,
-    read_line,
     read_name,
     read_port,
     refusal,
@@ -128,7 +127,7 @@ class Relays:
         """
         former = self._stored(name, expect_version)
         changes: dict[str, Any] = {
-            "display_name": None if display_name is None else _display_name(display_name, name),
+            "display_name": None if display_name is None else read_display_name(display_name, name),
             "host": None if host is None else read_host(host),
             "port": None if port is None else read_port(port),
             "tls_mode": None if tls_mode is None else _tls_mode(tls_mode),
@@ -225,8 +224,3 @@ class Relays:
 
 def _tls_mode(value: str) -> TlsMode:
     return cast("TlsMode", read_choice(value, get_args(TlsMode), field="tls_mode"))
-
-
-def _display_name(text: str, name: str) -> str:
-    limit = MAX_DISPLAY_NAME_CHARACTERS
-    return read_line(text, limit=limit, field="display_name", what="display name") or name

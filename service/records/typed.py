@@ -79,6 +79,16 @@ def refuse_key(text: str, *, field: Field, what: str) -> None:
         raise refusal("text.private-key", message, "Paste the key into KEY.", field=field)
 
 
+def read_display_name(text: str, name: str) -> str:
+    """A display name as it is stored: the name itself when nothing was typed.
+
+    Raises:
+        Refused: `text.too-long`, `text.control-character`.
+    """
+    limit = MAX_DISPLAY_NAME_CHARACTERS
+    return read_line(text, limit=limit, field="display_name", what="display name") or name
+
+
 def read_comment(text: str) -> str:
     """A comment: lines of text, at most 512 bytes of UTF-8.
 
