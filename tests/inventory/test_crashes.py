@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -259,8 +257,6 @@ def test_an_operation_that_ends_at_any_request_leaves_nothing_torn_or_too_open_a
         pytest.fail(f"{operation.title} makes more than {MOST_REQUESTS} requests")
     record_property("crash points", at)
     record_property("healed by the worker", healed)
-    with Path(os.environ.get("CRASH_TABLE", os.devnull)).open("a") as table:
-        table.write(f"| {operation.title} | {type(error).__name__} | {at} | {healed} |\n")
 
 
 def _token(instance: Instance, consumer: str) -> Vault | None:
