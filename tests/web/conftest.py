@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography.fernet import Fernet
 from flask import Flask
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 from service.index import Index
 from service.inventory import Inventory
 from service.inventory.people import People
+from service.web.api import openapi_document
 from service.web.app import create_app
 from service.web.ports import Ports
 from tests.conftest import Instance
@@ -46,7 +52,36 @@ class Api:
         if self.token:
             named["X-Vault-Token"] = self.token
         given: dict[str, Any] = {"json": body} if body is not None else {}
-        return self.client.open(f"/api/v1{path}", method=method, base_url=BASE, headers=named, **given)
+        answer = self.client.open(f"/api/v1{path}", method=method, base_url=BASE, headers=named, **given)
+        hold_to_description(self.client.application, method, path, answer)
+        return answer
+
+
+def hold_to_description(app: Flask, method: str, path: str, answer: TestResponse) -> None:
+    """Every answer that any test gets is one that `openapi.json` describes."""
+    try:
+        rule, _ = app.url_map.bind("x").match(f"/api/v1{urlsplit(path).path}", method=method, return_rule=True)
+    except HTTPException:
+        return  # no such call
+    described = openapi_document()["paths"].get(re.sub(r"<(\w+)>", r"{\1}", rule.rule.removeprefix("/api/v1")))
+    if described is None:
+        return  # openapi.json itself
+    responses = described[method.lower()]["responses"]
+    assert str(answer.status_code) in responses, f"{method} {path}: {answer.status_code} is not described"
+    content = responses[str(answer.status_code)].get("content")
+    if content is None:
+        assert answer.data == b""
+        return
+    ((media, schema),) = content.items()
+    assert answer.mimetype == media
+    _validator(schema["schema"]["$ref"]).validate(answer.get_json())
+
+
+@cache
+def _validator(ref: str) -> Draft202012Validator:
+    components = openapi_document()["components"]
+    checker = Draft202012Validator.FORMAT_CHECKER
+    return Draft202012Validator({"$ref": ref, "components": components}, format_checker=checker)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from service.index.listing import DEFAULT_LIMIT, MAX_LIMIT
 from service.web import identity
 from service.web.api import shapes
 from service.web.api.operation import PREFIX, Answer, Query, call, expected_version
+from service.web.api.words import FILTERS, SORTS
 
 TAG = "certificates"
 Labels = Annotated[dict[str, str], Meta(max_length=32)]
@@ -62,9 +63,13 @@ class Description(Struct, forbid_unknown_fields=True):
             "Words that must occur in name, comment, labels, host names, issuer or fingerprint.",
             {"type": "string"},
         ),
-        Query("status", "all, problem, expired, expiring, ok, in-use, unused or deleted.", {"type": "string"}),
-        Query("sort", "name, expires, issuer, updated or used; `-` first turns it round.", {"type": "string"}),
-        Query("limit", "How many.", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),
+        Query("status", "Only these.", {"type": "string", "enum": list(FILTERS), "default": "all"}),
+        Query("sort", "`-` first turns it round.", {"type": "string", "enum": list(SORTS), "default": "name"}),
+        Query(
+            "limit",
+            "How many.",
+            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+        ),
         Query("cursor", "`next_cursor` of the page before.", {"type": "string"}),
     ),
 )

@@ -11,10 +11,17 @@ from typing import Any, Final
 import msgspec
 from flask import Response
 
+from service.records.names import MAX_NAME_CHARACTERS
 from service.web.api.operation import PREFIX, Operation, blueprint, operations
+from service.web.cookie import NAME
 
 _PARAMETER: Final = re.compile(r"<(\w+)>")
 _REF: Final = "#/components/schemas/{name}"
+_NAME_SCHEMA: Final = {
+    "type": "string",
+    "pattern": "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+    "maxLength": MAX_NAME_CHARACTERS,
+}
 _ABOUT: Final = """Everything the console does. Sign in with `POST /session` and send the token as `X-Vault-Token`
 (or `Authorization: Bearer`). Changes are compare-and-set: send the `ETag` you saw as `If-Match`. No answer ever holds a
 private key. Errors are problem documents (RFC 9457) with a stable `code`."""
@@ -48,13 +55,20 @@ def openapi_document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Keystead admin API", "version": "1", "description": _ABOUT.replace("\n", " ")},
         "servers": [{"url": PREFIX}],
-        "security": [{"token": []}, {"bearer": []}],
+        "security": [{"token": []}, {"bearer": []}, {"cookie": [], "csrf": []}],
         "paths": paths,
         "components": {
             "schemas": {**schemas, "Problem": _PROBLEM},
             "securitySchemes": {
                 "token": {"type": "apiKey", "in": "header", "name": "X-Vault-Token"},
                 "bearer": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": NAME},
+                "csrf": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-CSRFToken",
+                    "description": "With the cookie, for everything but GET; from `GET /session`.",
+                },
             },
         },
     }
@@ -68,7 +82,10 @@ def openapi() -> Response:
 
 def _describe(operation: Operation) -> dict[str, Any]:
     answers: dict[str, Any] = {str(operation.status): _answer(operation)}
-    for status in sorted({*operation.problems, *((401,) if operation.signed_in else ())}):
+    implied = {429, 500, 503, *((401, 403) if operation.signed_in else ())}
+    if operation.body is not None:
+        implied |= {400, 413, 415}
+    for status in sorted({*operation.problems, *implied}):
         answers[str(status)] = {
             "description": HTTPStatus(status).phrase,
             "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
@@ -97,7 +114,7 @@ def _answer(operation: Operation) -> dict[str, Any]:
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": _NAME_SCHEMA}
         for name in _PARAMETER.findall(operation.rule)
     ]
     found += [

@@ -14,6 +14,7 @@ from service.web.api import shapes
 from service.web.api.certificates import Codes
 from service.web.api.operation import PREFIX, Answer, call, expected_version
 from service.web.api.relays import TTL, Binding, ttl_s
+from service.web.api.words import MultiCluster, ProviderKind, Visibility
 
 TAG = "providers"
 
@@ -38,10 +39,10 @@ class NewProvider(Struct, forbid_unknown_fields=True):
     """A provider to register. It is disabled until it is enabled."""
 
     name: str
-    kind: str
-    visibility: str = "private"
+    kind: ProviderKind
+    visibility: Visibility = "private"
     enabled: bool = False
-    multi_cluster: str = "none"
+    multi_cluster: MultiCluster = "none"
     comment: str = ""
     clusters: Annotated[list[ClusterBody], Meta(max_length=64)] = []
     accept: Codes = []
@@ -51,9 +52,9 @@ class ProviderChange(Struct, forbid_unknown_fields=True):
     """A change of a provider. What is absent is kept."""
 
     display_name: str | UnsetType = UNSET
-    visibility: str | UnsetType = UNSET
+    visibility: Visibility | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
-    multi_cluster: str | UnsetType = UNSET
+    multi_cluster: MultiCluster | UnsetType = UNSET
     comment: str | UnsetType = UNSET
 
 

@@ -10,6 +10,7 @@ from service.web import identity
 from service.web.api import shapes
 from service.web.api.certificates import Codes
 from service.web.api.operation import PREFIX, Answer, Query, call, expected_version
+from service.web.api.words import TlsMode
 
 TAG = "relays"
 DEFAULT_TTL_S = 3600
@@ -22,7 +23,7 @@ class NewRelay(Struct, forbid_unknown_fields=True):
     name: str
     host: str
     port: int
-    tls_mode: str = "tls"
+    tls_mode: TlsMode = "tls"
     certificate: str | None = None
     provider: str | None = None
     enabled: bool = True
@@ -36,7 +37,7 @@ class RelayChange(Struct, forbid_unknown_fields=True):
     display_name: str | UnsetType = UNSET
     host: str | UnsetType = UNSET
     port: int | UnsetType = UNSET
-    tls_mode: str | UnsetType = UNSET
+    tls_mode: TlsMode | UnsetType = UNSET
     certificate: str | UnsetType | None = UNSET
     provider: str | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET

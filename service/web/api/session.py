@@ -5,14 +5,25 @@ from __future__ import annotations
 from typing import Annotated, cast
 
 from flask import current_app, request
+from flask_wtf.csrf import generate_csrf
 from msgspec import Meta, Struct
 
 from service.web import identity
 from service.web.api.operation import Answer, call
 from service.web.api.shapes import SessionShape
+from service.web.api.words import Moment
 from service.web.throttle import SignInThrottle
 
 Short = Annotated[str, Meta(max_length=256)]
+
+
+class WhoShape(Struct, frozen=True):
+    """Who is signed in. With the session cookie `csrf_token` goes into `X-CSRFToken`; with a token it is null."""
+
+    who: str
+    roles: list[str]
+    expires_at: Moment | None
+    csrf_token: str | None
 
 
 class SignIn(Struct, forbid_unknown_fields=True):
@@ -50,6 +61,18 @@ def sign_in(body: SignIn) -> SessionShape:
             session = people.sign_in(body.method, body.username, body.password)
     return SessionShape(
         token=session.token.reveal(), expires_at=session.expires_at, roles=list(session.roles), who=session.who
+    )
+
+
+@call("GET", "/session", tag="session", summary="Who is signed in.", answer=WhoShape, problems=(401, 403, 503))
+def who() -> WhoShape:
+    """`GET /session`."""
+    session = identity.current_session()
+    return WhoShape(
+        who=session.who,
+        roles=list(session.roles),
+        expires_at=session.expires_at,
+        csrf_token=generate_csrf() if identity.header_token() is None else None,
     )
 
 

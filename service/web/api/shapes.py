@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -13,13 +13,24 @@ from service.inventory.profile import CertificateProfile, CheckReport, VersionFa
 from service.pki.coverage import Coverage
 from service.pki.finding import Finding
 from service.records import Cluster, Provider, Relay
+from service.web.api.facts import FactsShape, facts
+from service.web.api.words import (
+    FindingSeverity,
+    Moment,
+    MultiCluster,
+    ProviderKind,
+    State,
+    StateOfVersion,
+    TlsMode,
+    Visibility,
+)
 
 
 class FindingShape(msgspec.Struct, frozen=True):
     """One finding (docs/findings.md)."""
 
     code: str
-    severity: str
+    severity: FindingSeverity
     field: str | None
     position: int | None
     message: str
@@ -40,7 +51,7 @@ class BoundRelay(msgspec.Struct, frozen=True):
     consumer: str
     host: str
     port: int
-    tls_mode: str
+    tls_mode: TlsMode
     enabled: bool
     coverage: CoverageShape | None
 
@@ -51,7 +62,7 @@ class BoundCluster(msgspec.Struct, frozen=True):
     name: str
     cluster: str
     consumer: str
-    kind: str
+    kind: ProviderKind
     enabled: bool
     coverage: CoverageShape | None
 
@@ -62,8 +73,8 @@ class CertificateShape(msgspec.Struct, frozen=True):
     name: str
     display_name: str
     version: int
-    state: str
-    facts: dict[str, Any] | None
+    state: State
+    facts: FactsShape | None
     findings: list[FindingShape]
     certificate: str
     ca: str
@@ -71,8 +82,8 @@ class CertificateShape(msgspec.Struct, frozen=True):
     providers: list[BoundCluster]
     comment: str
     labels: dict[str, str]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
     changed_by: str
     deleted: bool
 
@@ -90,15 +101,15 @@ class CertificateRow(msgspec.Struct, frozen=True):
     name: str
     display_name: str
     version: int
-    state: str
+    state: State
     hosts: list[str]
     issuer: str
-    not_after: datetime | None
+    not_after: Moment | None
     fingerprint_sha256: str
     used_by: UsedBy
     comment: str
     labels: dict[str, str]
-    updated_at: datetime
+    updated_at: Moment
 
 
 class CertificateRows(msgspec.Struct, frozen=True):
@@ -114,10 +125,10 @@ class VersionShape(msgspec.Struct, frozen=True):
     """One version. `facts` is null when it is gone."""
 
     version: int
-    state: str
-    created_at: datetime
+    state: StateOfVersion
+    created_at: Moment
     changed_by: str
-    facts: dict[str, Any] | None
+    facts: FactsShape | None
 
 
 class Versions(msgspec.Struct, frozen=True):
@@ -131,7 +142,7 @@ class ImpactShape(msgspec.Struct, frozen=True):
 
     consumer: str
     code: str
-    severity: str
+    severity: FindingSeverity
     message: str
     hint: str
     accept: str
@@ -148,7 +159,7 @@ class CheckShape(msgspec.Struct, frozen=True):
     """What a change would be told. Holds no key."""
 
     findings: list[FindingShape]
-    facts: dict[str, Any] | None
+    facts: FactsShape | None
     normalized: Normalized
     impact: list[ImpactShape]
 
@@ -161,7 +172,7 @@ class RelayShape(msgspec.Struct, frozen=True):
     consumer: str
     host: str
     port: int
-    tls_mode: str
+    tls_mode: TlsMode
     certificate: str | None
     provider: str | None
     enabled: bool
@@ -192,10 +203,10 @@ class ProviderShape(msgspec.Struct, frozen=True):
 
     name: str
     display_name: str
-    kind: str
-    visibility: str
+    kind: ProviderKind
+    visibility: Visibility
     enabled: bool
-    multi_cluster: str
+    multi_cluster: MultiCluster
     comment: str
     clusters: list[ClusterShape]
     version: int
@@ -213,14 +224,14 @@ class EnrollmentShape(msgspec.Struct, frozen=True):
 
     wrapping_token: str
     role_id: str
-    expires_at: datetime
+    expires_at: Moment
 
 
 class SessionShape(msgspec.Struct, frozen=True):
     """A session: the token goes into `X-Vault-Token`."""
 
     token: str
-    expires_at: datetime | None
+    expires_at: Moment | None
     roles: list[str]
     who: str
 
@@ -238,7 +249,7 @@ def certificate(profile: CertificateProfile) -> CertificateShape:
         display_name=view.display_name,
         version=view.version,
         state=str(profile.state),
-        facts=view.facts.as_json() if view.facts else None,
+        facts=facts(view.facts),
         findings=[finding(one) for one in profile.findings],
         certificate=view.certificate,
         ca=view.ca,
@@ -284,14 +295,14 @@ def certificate_rows(page: Page) -> CertificateRows:
     )
 
 
-def version(facts: VersionFacts) -> VersionShape:
+def version(one: VersionFacts) -> VersionShape:
     """One version."""
     return VersionShape(
-        version=facts.number,
-        state=facts.state,
-        created_at=facts.created_at,
-        changed_by=facts.changed_by,
-        facts=facts.facts.as_json() if facts.facts else None,
+        version=one.number,
+        state=one.state,
+        created_at=one.created_at,
+        changed_by=one.changed_by,
+        facts=facts(one.facts),
     )
 
 
@@ -300,7 +311,7 @@ def check(report: CheckReport) -> CheckShape:
     checked = report.checked
     return CheckShape(
         findings=[finding(one) for one in checked.findings],
-        facts=checked.facts.as_json() if checked.facts else None,
+        facts=facts(checked.facts),
         normalized=Normalized(certificate=checked.certificate, ca=checked.ca),
         impact=[
             ImpactShape(
