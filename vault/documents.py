@@ -174,22 +174,9 @@ class Documents:
 
         OpenBao answers in one request. HashiCorp Vault has no such request: there each document is asked for.
         """
-        what = f"list {folder} with metadata"
-        if self._server.detailed_listing:
-            try:
-                answer = self._wire.call(
-                    "LIST", self._at("detailed-metadata", folder), what, timeout_s=LISTING_TIMEOUT_S
-                )
-            except NotFound:
-                return {}
-            except (Unsupported, Denied):  # a policy written for HashiCorp Vault does not know the path either
-                pass
-            else:
-                return {
-                    name: metadata_of(f"{folder}/{name}", data)
-                    for name, data in answer["data"]["key_info"].items()
-                    if not name.endswith("/")
-                }
+        detailed = self.list_detailed(folder)
+        if detailed is not None:
+            return detailed
         found: dict[str, Metadata] = {}
         for name in self.list(folder):
             if name.endswith("/"):
@@ -199,6 +186,23 @@ class Documents:
             except NotFound:  # destroyed since it was listed
                 continue
         return found
+
+    def list_detailed(self, folder: str) -> Mapping[str, Metadata] | None:
+        """The same in one request; None when the server knows no such request (HashiCorp Vault)."""
+        if not self._server.detailed_listing:
+            return None
+        path = self._at("detailed-metadata", folder)
+        try:
+            answer = self._wire.call("LIST", path, f"list {folder} with metadata", timeout_s=LISTING_TIMEOUT_S)
+        except NotFound:
+            return {}
+        except (Unsupported, Denied):  # a policy written for HashiCorp Vault does not know the path either
+            return None
+        return {
+            name: metadata_of(f"{folder}/{name}", data)
+            for name, data in answer["data"]["key_info"].items()
+            if not name.endswith("/")
+        }
 
     def annotate(self, path: str, custom_metadata: Mapping[str, str]) -> None:
         """Replace the custom_metadata. There is no compare-and-set for it: the last writer wins."""

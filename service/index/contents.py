@@ -13,6 +13,7 @@ from service.index.scan import (
     certificate_view,
     content_of,
     deleted,
+    list_metadata,
     read_contents,
     read_documents,
     unreadable,
@@ -214,7 +215,7 @@ class Contents:
                 return
 
     def _scan_bundles(self, vault: Vault) -> None:
-        found = vault.documents.list_metadata(BUNDLES)
+        found = list_metadata(vault, BUNDLES)
         for name in self._metadata.keys() - found.keys():
             self._drop_bundle(name)
         gone = {path for path in self._unreadable if path.startswith(f"{BUNDLES}/")} - {*map(bundle_path, found)}
@@ -263,7 +264,7 @@ class Contents:
             self._snapshot = None
 
     def _scan_documents(self, vault: Vault, folder: str) -> None:
-        found = {f"{folder}/{name}": metadata for name, metadata in vault.documents.list_metadata(folder).items()}
+        found = {f"{folder}/{name}": metadata for name, metadata in list_metadata(vault, folder).items()}
         for path in [path for path in self._seen if path.startswith(f"{folder}/") and path not in found]:
             self._drop_document(path)
         now = self._clock()

@@ -280,6 +280,16 @@ def test_a_version_that_never_was_is_missing(index: Index, name: str) -> None:
         index.version("never-was", 1)
 
 
+def test_without_the_detailed_listing_the_same_is_read(index: Index, instance: Instance, inventory: Inventory) -> None:
+    for number in range(20):  # more than one connection reads alone
+        name = f"v{next(_numbers)}-{number}"
+        inventory.certificates.create(name=name, private_key=PASTED.key, certificate=PASTED.certificate, comment="x")
+    plain = Vault(replace(instance.server, detailed_listing=False), instance.index.token)
+    other = Index(lambda: plain, now)
+    assert other.rescan().certificates == index.rescan().certificates
+    assert other.rescan() is other.snapshot()
+
+
 def test_many_threads_read_and_refresh_at_once(index: Index, name: str) -> None:
     failures: list[BaseException] = []
 
