@@ -28,13 +28,14 @@ def create_app(ports: Ports) -> Flask:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.config["WTF_CSRF_SSL_STRICT"] = False  # it insists on Referer, which some networks remove: see `origin`
     app.extensions["keystead-throttle"] = SignInThrottle()
+    health.install(app)
     security.install(app, ports.trusted_hosts)
     identity.install(app, ports)
     problems.install(app)
     origin.install(app, CSRFProtect(app), api.blueprint.name)
     app.register_blueprint(pages)
     app.register_blueprint(api.blueprint)
-    app.register_blueprint(health.blueprint)
+    app.add_url_rule("/openapi.json", view_func=api.openapi)
     if ports.proxies:
         hops = ports.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]

@@ -3,17 +3,60 @@
 from __future__ import annotations
 
 import hmac
-from typing import Final
+import time
+from typing import Final, cast
 
-from flask import Blueprint, Response
+from flask import Blueprint, Flask, Response, current_app, g, request
 from flask.typing import ResponseReturnValue
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from service.errors import Missing, NotSignedIn, Unavailable
 from service.index.states import state_of
 from service.web import identity
+from service.web.api.operation import PREFIX
 
 blueprint: Final = Blueprint("health", __name__)
+ADDRESSES: Final = ("", PREFIX)
+"""Load balancers look at the root, people below the API."""
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_EXTENSION: Final = "keystead-requests"
+
+
+class Requests:
+    """Counts requests by route (never by address: names are not metrics), method and status."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route")
+        self._count = Counter("keystead_http_requests", "Requests.", [*labels, "status"], registry=self.registry)
+        self._took = Histogram(
+            "keystead_http_request_seconds", "How long they took.", labels, registry=self.registry, buckets=BUCKETS_S
+        )
+
+    def count(self, status: int, seconds: float) -> None:
+        """One request of the current context."""
+        route = request.url_rule.rule if request.url_rule else "none"
+        method = request.method if request.method in METHODS else "other"
+        self._count.labels(method, route, status).inc()
+        self._took.labels(method, route).observe(seconds)
+
+
+def install(app: Flask) -> None:
+    """Count every request of an application."""
+    counted = app.extensions[_EXTENSION] = Requests()
+
+    @app.before_request
+    def _start() -> None:
+        g.started = time.monotonic()
+
+    @app.after_request
+    def _count(response: Response) -> Response:
+        counted.count(response.status_code, time.monotonic() - g.get("started", time.monotonic()))
+        return response
+
+    for prefix in ADDRESSES:
+        app.register_blueprint(blueprint, url_prefix=prefix or None, name=f"health{prefix.replace('/', '-')}")
 
 
 @blueprint.get("/healthz")
@@ -70,4 +113,4 @@ def _measured() -> bytes:
         consumers = Gauge("keystead_consumers", "Consumers, by whether they are bound.", ["bound"], registry=registry)
         for consumer in snapshot.consumers:
             consumers.labels("yes" if snapshot.bound_to(consumer) else "no").inc()
-    return generate_latest(registry)
+    return generate_latest(registry) + generate_latest(cast("Requests", current_app.extensions[_EXTENSION]).registry)

@@ -66,7 +66,7 @@ def answer(problem: Problem) -> ResponseReturnValue:
 
 def wants_json() -> bool:
     """Whether the API was asked."""
-    return request.path.startswith("/api/") or request.path in {"/healthz", "/readyz", "/metrics"}
+    return request.path.startswith("/api/") or request.path in {"/openapi.json", "/healthz", "/readyz", "/metrics"}
 
 
 def as_json(problem: Problem) -> dict[str, Any]:

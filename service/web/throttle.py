@@ -29,9 +29,14 @@ REFUSAL_TAKES_S: Final = 0.4
 
 
 class SignInThrottle:
-    """Counts failed sign-ins. Thread-safe."""
+    """Counts failed sign-ins. Thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        refusal_takes_s: how long a refusal takes at least.
+    """
+
+    def __init__(self, *, refusal_takes_s: float = REFUSAL_TAKES_S) -> None:
+        self._refusal_takes_s = refusal_takes_s
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     @contextmanager
@@ -47,7 +52,7 @@ class SignInThrottle:
             yield
         except NotSignedIn:
             self.failed(username, address)
-            time.sleep(max(0.0, REFUSAL_TAKES_S - (time.monotonic() - started)))
+            time.sleep(max(0.0, self._refusal_takes_s - (time.monotonic() - started)))
             raise
 
     def check(self, username: str, address: str) -> None:

@@ -401,5 +401,13 @@ def test_health_is_told_and_metrics_need_their_token(console: Console):
     assert browser.get("/healthz", base_url=base).status_code == 200
     assert browser.get("/readyz", base_url=base).status_code == 200
     assert browser.get("/metrics", base_url=base).status_code == 401
-    measured = browser.get("/metrics", base_url=base, headers={"Authorization": "Bearer metrics-canary"})
-    assert "keystead_certificates" in measured.get_data(as_text=True)
+    browser.get("/certificates/some-name", base_url=base)
+    for path in ("/metrics", "/api/v1/metrics"):
+        measured = browser.get(path, base_url=base, headers={"Authorization": "Bearer metrics-canary"})
+        text = measured.get_data(as_text=True)
+        assert "keystead_certificates" in text
+        assert 'keystead_http_requests_total{method="GET",route="/healthz",status="200"} 1.0' in text
+        assert "some-name" not in text
+    for path in ("/healthz", "/readyz"):
+        assert browser.get(f"/api/v1{path}", base_url=base).status_code == 200
+    assert browser.get("/openapi.json", base_url=base).get_json() == openapi_document()

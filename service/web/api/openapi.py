@@ -41,6 +41,31 @@ _PROBLEM: Final[dict[str, Any]] = {
         "factors": {"type": "array", "items": {"type": "object"}, "description": "With session.second-factor."},
     },
 }
+_PROBLEM_ANSWER: Final = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}
+
+
+def _told(
+    name: str, summary: str, media: str, problems: tuple[int, ...] = (), *security: dict[str, list[str]]
+) -> dict[str, Any]:
+    schema = {"type": "string"} if media.startswith("text/") else {"$ref": _REF.format(name="Health")}
+    answers: dict[str, Any] = {"200": {"description": "OK", "content": {media: {"schema": schema}}}}
+    for status in problems:
+        answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": _PROBLEM_ANSWER}
+    described = {"operationId": name, "tags": ["monitoring"], "summary": summary, "parameters": []}
+    return {"get": {**described, "responses": answers, "security": list(security)}}
+
+
+_HEALTH: Final[dict[str, Any]] = {
+    "title": "Health",
+    "type": "object",
+    "required": ["status"],
+    "properties": {"status": {"type": "string", "enum": ["ok", "ready"]}},
+}
+_MONITORING: Final = {
+    "/healthz": _told("healthz", "This process answers. Also without the prefix.", "application/json"),
+    "/readyz": _told("readyz", "Vault has been read, and can be followed.", "application/json", (503,)),
+    "/metrics": _told("metrics", "For Prometheus, with a token of its own.", "text/plain", (401, 404), {"bearer": []}),
+}
 
 
 @cache
@@ -51,6 +76,7 @@ def openapi_document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(_PARAMETER.sub(r"{\1}", operation.rule), {})[operation.method.lower()] = _describe(operation)
+    paths.update(_MONITORING)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Keystead admin API", "version": "1", "description": _ABOUT.replace("\n", " ")},
@@ -58,7 +84,7 @@ def openapi_document() -> dict[str, Any]:
         "security": [{"token": []}, {"bearer": []}, {"cookie": [], "csrf": []}],
         "paths": paths,
         "components": {
-            "schemas": {**schemas, "Problem": _PROBLEM},
+            "schemas": {**schemas, "Problem": _PROBLEM, "Health": _HEALTH},
             "securitySchemes": {
                 "token": {"type": "apiKey", "in": "header", "name": "X-Vault-Token"},
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -86,10 +112,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         implied |= {400, 413, 415}
     for status in sorted({*operation.problems, *implied}):
-        answers[str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
-        }
+        answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": _PROBLEM_ANSWER}
     described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.tag],
