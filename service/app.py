@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-import signal
 import sys
 import threading
 from datetime import UTC, datetime
@@ -85,7 +84,7 @@ def serve_delivery(settings: Settings) -> None:
 
     _log_to_stderr()
     server = _server(settings)
-    index = follow(settings, server, DELIVERY_FOLLOWS_EVERY_S)
+    index = follow(settings, server, DELIVERY_FOLLOWS_EVERY_S, statuses=False)
     app = create_app(lambda: AsyncVault(server), index, now)
     serve(app, settings.host, settings.port, settings.tls_cert_file, settings.tls_key_file)
 
@@ -96,21 +95,19 @@ def serve_worker(settings: Settings) -> None:
     Raises:
         SettingsError: a file that is needed is missing or not what it should be.
     """
-    from service.worker.loop import Worker  # noqa: PLC0415 - as above
+    from service.worker.loop import run  # noqa: PLC0415 - as above
 
     _log_to_stderr()
     session = service_session(settings, _server(settings))
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    Worker(session.vault, now, forget=session.forget).run(stop)
+    run(session.vault, session.forget, now)
 
 
-def follow(settings: Settings, server: Server, interval_s: float) -> Index:
+def follow(settings: Settings, server: Server, interval_s: float, *, statuses: bool = True) -> Index:
     """The index, kept true by a thread of its own, with the process's own role."""
     session = service_session(settings, server)
     index = Index(session.vault, now, forget=session.forget)
-    threading.Thread(target=index.run, args=(threading.Event(), interval_s), name="index", daemon=True).start()
+    work = {"stop": threading.Event(), "interval_s": interval_s, "statuses": statuses}
+    threading.Thread(target=index.run, kwargs=work, name="index", daemon=True).start()
     return index
 
 

@@ -13,6 +13,8 @@ COMMANDS: Final = {
     "delivery": ("service.cli.processes", "delivery", "Serve the delivery plane."),
     "worker": ("service.cli.processes", "worker", "Keep Vault's identities equal to the bindings."),
     "setup": ("service.cli.setup", "setup", "Set up a Vault or OpenBao that you bring."),
+    "prepare": ("service.cli.prepare", "prepare", "Make the local CA, server certificates and keys for containers."),
+    "ready": ("service.cli.ready", "ready", "Whether a process answers; for health checks."),
     "check": ("service.cli.check", "check", "Check a key, a certificate and a CA; no server needed."),
     "login": ("service.cli.login", "login", "Sign in to the admin API."),
     "logout": ("service.cli.login", "logout", "Sign out."),

@@ -23,16 +23,23 @@ EXIT_DIFFERENT = 1
     help="Write web.json, delivery.json and worker.json to this folder; files that are there stay.",
 )
 @click.option(
+    "--initialize",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Also initialise a new server, and unseal one that does not unseal itself; its keys are kept in this folder.",
+)
+@click.option(
     "--userpass-mount", default="userpass", show_default=True, help='Where people sign in by password; "" for nowhere.'
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def setup(check: bool, credentials: Path | None, userpass_mount: str, as_json: bool) -> None:
+def setup(check: bool, credentials: Path | None, initialize: Path | None, userpass_mount: str, as_json: bool) -> None:
     """Set up the Vault or OpenBao that VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT name. Safe to run again.
 
     With KEYSTEAD_ADMIN_PASSWORD, or KEYSTEAD_ADMIN_PASSWORD_FILE, it also makes the user "admin", unless there is one.
     """
+    if check and initialize:
+        raise click.UsageError("--check changes nothing, and --initialize does: name one of them.")
     try:
-        request = Request(userpass_mount or None, credentials, _admin_password(), check)
+        request = Request(userpass_mount or None, credentials, _admin_password(), check, initialize)
         report = set_up_own(os.environ, request)
     except (CannotStart, SettingsError) as error:
         click.echo(f"Error: {error}", err=True)

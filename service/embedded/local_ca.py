@@ -12,6 +12,7 @@ import socket
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from service.embedded.data_dir import DataDir, write_file
+from service.embedded.data_dir import write_file
 
 SERVERS = ("vault", "web", "delivery")
 CA_LIFETIME = timedelta(days=3650)
@@ -29,6 +30,18 @@ RENEW_BEFORE = timedelta(days=60)
 _BACKDATE = timedelta(minutes=5)
 """For clients whose clock is behind."""
 _WILDCARDS = {"0.0.0.0", "::", ""}  # noqa: S104 - compared with, not bound to
+
+
+class Place(Protocol):
+    """Where the CA and the certificates are kept: a data directory, for example."""
+
+    @property
+    def ca_file(self) -> Path:
+        """The CA's certificate."""
+
+    @property
+    def tls(self) -> Path:
+        """The folder of everything else."""
 
 
 def server_names(host: str) -> tuple[str, ...]:
@@ -51,16 +64,16 @@ def _outward_addresses() -> set[str]:
     return found
 
 
-def ensure_certificates(data: DataDir, names: Sequence[str], now: datetime) -> tuple[str, ...]:
+def ensure_certificates(place: Place, names: Sequence[str], now: datetime) -> tuple[str, ...]:
     """Issue what is missing or due: the CA in `ca.pem`, each server's `tls/<server>.pem` and `tls/<server>-key.pem`.
 
     Returns:
         The servers whose certificate is new.
     """
-    ca, ca_key = _ensure_ca(data, now)
+    ca, ca_key = _ensure_ca(place, now)
     renewed = []
     for server in SERVERS:
-        certificate_file, key_file = data.tls / f"{server}.pem", data.tls / f"{server}-key.pem"
+        certificate_file, key_file = place.tls / f"{server}.pem", place.tls / f"{server}-key.pem"
         if _holds(certificate_file, key_file, ca, names, now):
             continue
         key = ec.generate_private_key(ec.SECP256R1())
@@ -71,10 +84,10 @@ def ensure_certificates(data: DataDir, names: Sequence[str], now: datetime) -> t
     return tuple(renewed)
 
 
-def _ensure_ca(data: DataDir, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    key_file = data.tls / "ca-key.pem"
+def _ensure_ca(place: Place, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    key_file = place.tls / "ca-key.pem"
     with contextlib.suppress(OSError, ValueError):
-        key, certificate = _read_key(key_file), x509.load_pem_x509_certificate(data.ca_file.read_bytes())
+        key, certificate = _read_key(key_file), x509.load_pem_x509_certificate(place.ca_file.read_bytes())
         lasts = certificate.not_valid_after_utc - now > SERVER_LIFETIME
         if lasts and certificate.public_key() == key.public_key():
             return certificate, key
@@ -87,7 +100,7 @@ def _ensure_ca(data: DataDir, now: datetime) -> tuple[x509.Certificate, ec.Ellip
         .sign(key, hashes.SHA256())
     )
     write_file(key_file, _key_pem(key))
-    write_file(data.ca_file, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
+    write_file(place.ca_file, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
     return certificate, key
 
 
