@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import socket
@@ -221,6 +222,21 @@ def test_a_body_nested_without_end_is_malformed(console: Console, opening):
     headers = {"X-Vault-Token": console.instance.admin.token.reveal(), "Content-Type": "application/json"}
     answer = console.browser().post("/api/v1/certificates", base_url=BASE, data=opening, headers=headers)
     assert (answer.status_code, code_of(answer)) == (400, "request.malformed")
+
+
+@pytest.mark.parametrize(
+    ("size", "status", "code"), [(2_000_000, 413, "request.too-large"), (3, 400, "request.malformed")]
+)
+def test_a_body_without_a_length_is_bounded_too(console: Console, size, status, code):
+    answer = console.browser().post(
+        "/api/v1/checks",
+        base_url=BASE,
+        input_stream=io.BytesIO(b"[" * size),
+        environ_overrides={"wsgi.input_terminated": True},
+        headers={"X-Vault-Token": console.instance.admin.token.reveal(), "Transfer-Encoding": "chunked"},
+        content_type="application/json",
+    )
+    assert (answer.status_code, code_of(answer)) == (status, code)
 
 
 @pytest.mark.parametrize("field", ["-----BEGIN PRIVATE KEY-----", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "a" * 60, "<b>"])

@@ -15,9 +15,11 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from service.errors import Malformed, PreconditionRequired, WrongMediaType
 from service.web import identity
+from service.web.security import MAX_BODY_BYTES
 
 PREFIX: Final = "/api/v1"
 _ETAG: Final = re.compile(r'(?:W/)?"([0-9]{1,18})"')
@@ -141,6 +143,8 @@ def read_body(kind: type[Body]) -> Body:
     if request.mimetype != "application/json":
         raise WrongMediaType("Send the body as Content-Type: application/json.")
     content = request.get_data(cache=False)
+    if request.content_length is None and len(content) >= MAX_BODY_BYTES:
+        raise RequestEntityTooLarge  # sent in chunks, of which werkzeug reads as many as fit
     try:
         body = msgspec.json.decode(content, type=kind, strict=True)
         json.loads(content, object_pairs_hook=_distinct)
