@@ -39,6 +39,13 @@ def test_an_ipv6_address_and_port_are_read():
     assert (settings.host, settings.port) == ("::1", 9000)
 
 
+def test_the_number_of_proxies_is_a_small_number():
+    assert read_settings({"KEYSTEAD_PROXIES": "1"}, default_port=8443).proxies == 1
+    for wrong in ("-1", "many", "99"):
+        with pytest.raises(SettingsError, match="KEYSTEAD_PROXIES"):
+            read_settings({"KEYSTEAD_PROXIES": wrong}, default_port=8443)
+
+
 def test_the_credentials_do_not_show_their_secret(tmp_path: Path):
     file = tmp_path / "index.json"
     file.write_text(json.dumps({"role_id": "role", "secret_id": "canary-secret"}))
