@@ -108,3 +108,28 @@ def test_what_a_crash_left_is_removed_at_the_next_installation(tmp_path: Path) -
     assert files.installed() == SECOND
     assert len(list((tmp_path / ".versions").iterdir())) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == [".versions", "live"]
+
+
+def test_a_link_in_the_place_of_the_versions_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    for name in ("one", "two", "three"):
+        (elsewhere / name).mkdir(parents=True)
+    target = tmp_path / "tls"
+    target.mkdir()
+    (target / ".versions").symlink_to(elsewhere)
+    with pytest.raises(TargetFailed, match="symbolic link"):
+        _install(Files(FilesTarget(target)), FIRST)
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["one", "three", "two"]
+
+
+def test_what_others_put_beside_the_versions_is_not_removed(tmp_path: Path) -> None:
+    files = Files(FilesTarget(tmp_path))
+    _install(files, FIRST)
+    for name in ("theirs", "also-theirs", "third"):
+        (tmp_path / ".versions" / name).mkdir()
+    (tmp_path / ".a-link-of-theirs").symlink_to("third")
+    _install(files, SECOND)
+    _install(files, Installed("eu", 3, "cc"))
+    assert {path.name for path in (tmp_path / ".versions").iterdir()} >= {"theirs", "also-theirs", "third"}
+    assert (tmp_path / ".a-link-of-theirs").is_symlink()
+    assert len(list((tmp_path / ".versions").glob("eu-*"))) == 2

@@ -6,11 +6,13 @@ what they are. A watcher of `<directory>` (Envoy's `watched_directory`, inotify)
 
 from __future__ import annotations
 
+import errno
 import grp
 import hashlib
 import json
 import os
 import pwd
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -27,6 +29,8 @@ MANIFEST = "keystead.json"
 KEPT_VERSIONS = 2
 """The one that is live and the one before: what an undo needs, and no older key than that."""
 MAX_FILE_BYTES = 1024 * 1024
+_OURS = re.compile(r"[a-z0-9][a-z0-9.-]*-[0-9]+-[a-z0-9_]+")
+"""What a version's folder is called. Nothing of another name is ever removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,9 @@ class Files:
 
     def _write_version(self, what: Installed, contents: Mapping[str, str], owner: tuple[int, int] | None) -> Path:
         self.target.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if self._versions.is_symlink():
+            # Who owns the directory would choose where the agent, perhaps root, writes and removes.
+            raise NotADirectoryError(errno.ENOTDIR, f"{VERSIONS} is a symbolic link; remove it")
         self._versions.mkdir(mode=0o711, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{what.certificate_name}-{what.version}-", dir=self._versions))
         try:
@@ -135,14 +142,14 @@ class Files:
         """Keep the live folder and the one before it. What a crash left goes here, too."""
         live = (self.target.directory / LIVE).resolve().name
         folders = sorted(
-            (folder for folder in self._versions.iterdir() if folder.name != live),
-            key=lambda folder: folder.stat().st_mtime_ns,
+            (folder for folder in self._versions.iterdir() if folder.name != live and _OURS.fullmatch(folder.name)),
+            key=lambda folder: folder.lstat().st_mtime_ns,
             reverse=True,
         )
         for folder in folders[KEPT_VERSIONS - 1 :]:
             shutil.rmtree(folder, ignore_errors=True)
         for link in self.target.directory.glob(".*-*-*"):
-            if link.is_symlink():
+            if link.is_symlink() and _OURS.fullmatch(link.name[1:]):
                 link.unlink(missing_ok=True)
 
 
