@@ -80,6 +80,9 @@ class Consumers:
         if any("*" in value or "+" in value or "/" in value for value in binding.values()):
             raise ValueError("a binding names one document")  # Vault refuses every request of such a consumer
         self._write_alias(role_id, binding, f"bind {name}")
+        if not self._has_role_id(name, role_id):  # revoked meanwhile: its tokens must not come back to life
+            self._write_alias(role_id, {BOUND: "revoked"}, f"revoke {name}")
+            raise NotFound(f"bind {name}", "it was revoked meanwhile")
 
     def bound_to(self, name: str) -> str | None:
         """The certificate it is bound to; None when to none.
@@ -148,6 +151,8 @@ class Consumers:
             return
         self._write_alias(role_id, {BOUND: "revoked"}, f"revoke {name}")
         self._wire.call("DELETE", self._role(name), f"remove the role of {name}")
+        # Somebody may have bound it between the two. Whoever binds after this sees that the role is gone.
+        self._write_alias(role_id, {BOUND: "revoked"}, f"revoke {name}")
 
     def remove(self, name: str) -> None:
         """Revoke it for good."""
@@ -159,6 +164,13 @@ class Consumers:
     def _role_id(self, name: str) -> str:
         answer = self._wire.call("GET", f"{self._role(name)}/role-id", f"look up {name}")
         return str(answer["data"]["role_id"])
+
+    def _has_role_id(self, name: str, role_id: str) -> bool:
+        """Whether the consumer's role still is the one of this RoleID."""
+        try:
+            return self._role_id(name) == role_id
+        except NotFound:
+            return False
 
     def _mount_accessor(self) -> str:
         """The accessor of the consumers' mount: it never changes while the mount exists."""

@@ -328,3 +328,37 @@ def test_the_audit_log_names_the_consumer_that_read_and_the_version(
     ]
     assert [entry["response"]["data"]["metadata"]["version"] for entry in read] == [1]
     assert read[0]["request"]["remote_address"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("turn", range(1, 8))
+def test_binding_and_revoking_at_once_leave_nothing_that_can_be_read(
+    instance: Instance, certificates: Certificates, name: str, turn: int
+) -> None:
+    """Whichever request of one the other falls between."""
+    admin = instance.admin
+    for first in ("bind", "revoke"):
+        consumer_name = f"{name}-{first}"
+        admin.consumers.ensure(consumer_name)
+        admin.consumers.bind(consumer_name, None)
+        consumer, _ = enrolled(instance, consumer_name)
+        requests = itertools.count(1)
+
+        def other(_method: str, _path: str, first: str = first, consumer_name: str = consumer_name) -> None:
+            if next(requests) == turn:  # noqa: B023 - called before the loop goes on
+                in_between(admin, "revoke" if first == "bind" else "bind", consumer_name)
+
+        in_between(Vault(instance.server, admin.token, before_request=other), first, consumer_name)
+        in_between(admin, "revoke", consumer_name)  # as `settle` does: the record is gone
+        with pytest.raises(Denied):
+            key_of(consumer, "north")
+
+
+def in_between(vault: Vault, action: str, name: str) -> None:
+    """Bind or revoke; what is gone already is fine."""
+    try:
+        if action == "bind":
+            vault.consumers.bind(name, "north")
+        else:
+            vault.consumers.revoke(name)
+    except NotFound:
+        pass
