@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from service.pki.authorities import check_authorities, check_client
 from service.pki.chain import Link, check_chain, order_chain
-from service.pki.codes import SEVERITIES
+from service.pki.codes import finding as _finding
 from service.pki.coverage import Purpose, check_hosts, check_purpose
-from service.pki.facts import BundleFacts, CertificateFacts, Unreadable, bundle_facts, certificate_facts, issued_by
+from service.pki.facts import (
+    BundleFacts,
+    CertificateFacts,
+    Read,
+    Unreadable,
+    bundle_facts,
+    certificate_facts,
+    load_certificate,
+)
 from service.pki.finding import Field, Finding, Severity
 from service.pki.keys import PrivateKey, read_private_key
 from service.pki.pem import Block, read_blocks
@@ -73,18 +81,19 @@ def check_bundle(
     if not (certificate or "").strip():
         message = "CERT is empty."
         findings.append(_finding("certificate.missing", message, "Paste the certificate chain.", "certificate"))
-    authorities = _authorities(_links(blocks["ca"], findings), findings, now)
+    authorities, said = check_authorities(_links(blocks["ca"], findings), now)
+    findings += said
     links = _links(blocks["certificate"], findings)
     expected = key.spki_sha256 if key else kept_key_spki_sha256
     if not links:
         return Checked(tuple(findings), None, key, "", _pem(authorities))
-    chain, said = order_chain(links, expected)
-    findings += said
-    facts = bundle_facts([(link.certificate, link.facts) for link in chain], [link.facts for link in authorities])
+    ordered = order_chain(links, expected)
+    findings += ordered.findings
+    facts = bundle_facts(_read(ordered.chain), _read(authorities))
     findings += _match(facts.leaf, key, kept_key_spki_sha256)
-    findings += check_chain(facts.chain, facts.ca, now)
-    findings += _fit(facts.leaf, hosts, purpose)
-    return Checked(tuple(findings), facts, key, _pem(chain), _pem(authorities))
+    findings += check_chain(ordered, now, complete=facts.chain_complete)
+    findings += _fit(ordered.chain[0], hosts, purpose)
+    return Checked(tuple(findings), facts, key, _pem(ordered.chain), _pem(authorities))
 
 
 def accepts_client(client: str, ca: str, now: datetime) -> tuple[Finding, ...]:
@@ -93,26 +102,9 @@ def accepts_client(client: str, ca: str, now: datetime) -> tuple[Finding, ...]:
     links = _links(read_blocks(client, "certificate")[0], findings)
     authorities = _links(read_blocks(ca, "ca")[0], findings)
     if not links or findings:
-        message = "The client certificate cannot be read."
-        return (_finding("client.unreadable", message, "Paste one PEM certificate.", "certificate"),)
-    chain, _ = order_chain(links, None)
-    top = chain[-1]
-    known = {link.facts.fingerprint_sha256 for link in authorities}
-    if not any(link.facts.fingerprint_sha256 in known for link in chain) and not any(
-        issued_by(top.certificate, authority.certificate) for authority in authorities
-    ):
-        issuer = top.facts.issuer_common_name or top.facts.issuer
-        message = f"The client was issued by {issuer}, which is not in the CA field."
-        hint = "Add that CA, or give the client a certificate from a CA that is there."
-        findings.append(_finding("client.not-issued-by-ca", message, hint, "ca"))
-    leaf = chain[0].facts
-    if check_purpose(leaf, "client") is not None:
-        message = "The client's extended key usage has no clientAuth."
-        findings.append(_finding("client.purpose", message, "Ask for one with clientAuth.", "certificate"))
-    if not leaf.not_before <= now <= leaf.not_after:
-        message = f"The client's certificate is valid from {leaf.not_before:%Y-%m-%d} to {leaf.not_after:%Y-%m-%d}."
-        findings.append(_finding("client.expired", message, "Give the client a current one.", "certificate"))
-    return tuple(findings)
+        message = "The client certificate, or the CA, cannot be read."
+        return (_finding("client.unreadable", message, "Paste PEM certificates.", "certificate"),)
+    return tuple(check_client(order_chain(links, None).chain, authorities, now))
 
 
 def _misplaced(blocks: dict[Field, list[Block]]) -> list[Finding]:
@@ -156,7 +148,7 @@ def _key(blocks: Sequence[Block], passphrase: str | None, findings: list[Finding
             message = "KEY holds EC parameters and no key."
             findings.append(_finding("key.missing", message, "Paste the key block too.", "private_key"))
         return None
-    read = read_private_key(keys[0].pem, passphrase)
+    read = read_private_key(keys[0], passphrase)
     if isinstance(read, Finding):
         findings.append(read)
         return None
@@ -172,34 +164,22 @@ def _links(blocks: Sequence[Block], findings: list[Finding]) -> list[Link]:
         if block.kind != "certificate" or block.field == "private_key":
             continue
         try:
-            certificate = x509.load_der_x509_certificate(block.der)
-            links.append(Link(certificate, certificate_facts(certificate), block.position))
-        except (ValueError, TypeError):  # Unreadable is a ValueError
+            certificate = load_certificate(block.der)
+        except Unreadable:
             message = f"Block {block.position} in {_NAMES[block.field]} is marked as a certificate and is none."
             hint = "Copy it again from the file that the CA sent."
             findings.append(_finding("certificate.unreadable", message, hint, block.field, block.position))
-    return links
-
-
-def _authorities(links: Sequence[Link], findings: list[Finding], now: datetime) -> list[Link]:
-    kept: list[Link] = []
-    seen: set[str] = set()
-    for link in links:
-        facts = link.facts
-        if facts.fingerprint_sha256 in seen:
-            message = f"CA {link.position} ({facts.title}) stands there twice; one was left out."
-            findings.append(_finding("ca.duplicate-dropped", message, "", "ca", link.position))
             continue
-        seen.add(facts.fingerprint_sha256)
-        kept.append(link)
-        if not facts.is_ca:
-            message = f"CA {link.position} ({facts.title}) is not a CA: it cannot have issued a client."
-            hint = "Paste the certificate of the authority that issues your clients."
-            findings.append(_finding("ca.not-a-ca", message, hint, "ca", link.position))
-        elif now > facts.not_after:
-            message = f"CA {link.position} ({facts.title}) expired on {facts.not_after:%Y-%m-%d}."
-            findings.append(_finding("ca.expired", message, "Its clients are refused.", "ca", link.position))
-    return kept
+        try:
+            links.append(Link(certificate, certificate_facts(certificate), block.position))
+        except Unreadable:
+            message = (
+                f"Certificate {block.position} in {_NAMES[block.field]} breaks the rules of X.509: "
+                "a name, an extension or the key in it cannot be read."
+            )
+            hint = "Ask the issuer for a correct one; TLS libraries refuse it."
+            findings.append(_finding("certificate.malformed", message, hint, block.field, block.position))
+    return links
 
 
 def _match(leaf: CertificateFacts, key: PrivateKey | None, kept_spki_sha256: str | None) -> list[Finding]:
@@ -213,23 +193,25 @@ def _match(leaf: CertificateFacts, key: PrivateKey | None, kept_spki_sha256: str
     return []
 
 
-def _fit(leaf: CertificateFacts, hosts: Sequence[str], purpose: Purpose | None) -> list[Finding]:
+def _fit(link: Link, hosts: Sequence[str], purpose: Purpose | None) -> list[Finding]:
+    leaf = link.facts
     findings = check_hosts(leaf, hosts)
     if purpose is not None:
         finding = check_purpose(leaf, purpose)
         findings += [finding] if finding else []
     if not leaf.dns_names and not leaf.ip_addresses and purpose != "client":
         message = "The certificate has no subject alternative name: no client will accept it for a host."
-        findings.append(_finding("certificate.no-names", message, "", "certificate", 1))
+        hint = "Ask for one with the host names in it."
+        findings.append(_finding("certificate.no-names", message, hint, "certificate", link.position))
     return findings
+
+
+def _read(links: Sequence[Link]) -> list[Read]:
+    return [(link.certificate, link.facts) for link in links]
 
 
 def _pem(links: Sequence[Link]) -> str:
     return "".join(link.certificate.public_bytes(Encoding.PEM).decode("ascii") for link in links)
-
-
-def _finding(code: str, message: str, hint: str, field: Field, position: int | None = None) -> Finding:
-    return Finding(code=code, severity=SEVERITIES[code], message=message, hint=hint, field=field, position=position)
 
 
 __all__ = ["Checked", "Unreadable", "accepts_client", "check_bundle"]

@@ -1,4 +1,4 @@
-"""Putting a chain in order: leaf first, each certificate signed by the next."""
+"""Putting a chain in order: leaf first, each certificate signed by the next; and whether it holds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from service.pki.codes import SEVERITIES
-from service.pki.facts import CertificateFacts, is_complete, issued_by
+from service.pki.codes import finding
+from service.pki.facts import CertificateFacts, issued_by
 from service.pki.finding import Field, Finding
 from service.pki.keys import CURVES, MIN_RSA_BITS
 
 MAX_CHAIN = 10
 """Public chains have 2 to 4 certificates; TLS stacks stop at 10 (OpenSSL counts 100, mbed TLS 8)."""
+MAX_SIGNATURES = 200
+"""Signatures verified for one chain. An honest one needs as many as it has certificates; a crafted one, with every name
+the same, would need the square of that. Go's `crypto/x509` stops at 100."""
 SOON = timedelta(days=30)
 _WEAK_SIGNATURES = ("MD2", "MD4", "MD5", "SHA-1")
 """RFC 9155, RFC 6151; browsers refuse them."""
@@ -28,12 +31,42 @@ class Link:
     facts: CertificateFacts
     position: int
 
+    @property
+    def title(self) -> str:
+        """What to call it in a message."""
+        return f"Certificate {self.position} ({self.facts.title})"
 
-def order_chain(links: Sequence[Link], leaf_spki_sha256: str | None) -> tuple[list[Link], list[Finding]]:
-    """The chain leaf first, and what was put right or does not belong.
+    @property
+    def is_version_1_root(self) -> bool:
+        """Whether it is a root from before there were extensions to say so (RFC 5280 §6.1.4 (k))."""
+        return self.facts.self_signed and self.certificate.version is x509.Version.v1
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A chain put in order.
+
+    Attributes:
+        chain: leaf first; never empty.
+        root: the root that was left out, when there was one.
+        findings: what was put right, or does not belong.
+    """
+
+    chain: tuple[Link, ...]
+    root: Link | None
+    findings: tuple[Finding, ...]
+
+
+def order_chain(links: Sequence[Link], leaf_spki_sha256: str | None) -> Ordered:
+    """The chain leaf first, from the certificates of CERT as pasted.
+
+    1. Each certificate once.
+    2. The leaf: the one with the key.
+    3. From there up, as far as issuers are there.
+    4. A root at the end is left out, unless it issued the leaf itself: then nothing else would show what is above.
 
     Args:
-        links: the certificates of CERT as pasted.
+        links: at least one.
         leaf_spki_sha256: the public key that the leaf should carry, when it is known.
     """
     findings: list[Finding] = []
@@ -41,135 +74,179 @@ def order_chain(links: Sequence[Link], leaf_spki_sha256: str | None) -> tuple[li
     seen: set[str] = set()
     for link in links:
         if link.facts.fingerprint_sha256 in seen:
-            message = f"Certificate {link.position} ({link.facts.title}) stands there twice; one was left out."
+            message = f"{link.title} stands there twice; one was left out."
             findings.append(_finding("chain.duplicate-dropped", message, position=link.position))
         else:
             seen.add(link.facts.fingerprint_sha256)
             unique.append(link)
     leaf = _leaf(unique, leaf_spki_sha256)
-    chain, rest = _climb(leaf, [link for link in unique if link is not leaf])
-    findings += [
-        _finding(
-            "chain.unrelated",
-            f"Certificate {link.position} ({link.facts.title}) has no place in the chain of {leaf.facts.title}.",
-            "Remove it; CERT holds the server certificate and its intermediates only.",
-            position=link.position,
-        )
-        for link in rest
-    ]
+    chain, rest = climb(leaf, unique)
+    findings += _left_over(chain, rest)
+    root: Link | None = None
     if len(chain) > 1 and chain[-1].facts.self_signed:
-        root = chain.pop()
-        message = f"The root {root.facts.title} was left out: clients have it, servers need not send it."
-        findings.append(_finding("chain.root-dropped", message, position=root.position))
+        title, position = chain[-1].facts.title, chain[-1].position
+        if len(chain) == 2:
+            message = f"The root {title} stays: it issued the certificate itself. Servers need not send it."
+            findings.append(_finding("chain.root-kept", message, position=position))
+        else:
+            root = chain.pop()
+            message = f"The root {title} was left out: clients have it, servers need not send it."
+            findings.append(_finding("chain.root-dropped", message, position=position))
     if [link.position for link in chain] != sorted(link.position for link in chain):
-        order = " → ".join(link.facts.title for link in chain)
+        order = " → ".join(link.facts.title for link in chain[:MAX_CHAIN])
         findings.append(_finding("chain.reordered", f"The chain was put in order: {order}."))
-    return chain, findings
+    return Ordered(tuple(chain), root, tuple(findings))
 
 
-def check_chain(chain: Sequence[CertificateFacts], ca: Sequence[CertificateFacts], now: datetime) -> list[Finding]:
+def climb(leaf: Link, links: Sequence[Link]) -> tuple[list[Link], list[Link]]:
+    """From the leaf up, as far as issuers are there; and what was not used.
+
+    Of several issuers with one name (a renewed or cross-signed CA) the one that lasts longest is taken, so the order in
+    which they were pasted does not matter. Each certificate is used once, so it ends.
+    """
+    by_subject: dict[str, list[Link]] = {}
+    for link in sorted(links, key=lambda one: (one.facts.not_after, one.facts.fingerprint_sha256), reverse=True):
+        by_subject.setdefault(link.facts.subject, []).append(link)
+    chain, used, signatures = [leaf], {leaf.position}, 0
+    while not chain[-1].facts.self_signed:
+        below = chain[-1]
+        for candidate in by_subject.get(below.facts.issuer, ()):
+            if candidate.position in used or signatures >= MAX_SIGNATURES:
+                continue
+            signatures += 1
+            if issued_by(below.certificate, candidate.certificate):
+                chain.append(candidate)
+                used.add(candidate.position)
+                break
+        else:
+            break
+    return chain, [link for link in links if link.position not in used]
+
+
+def check_chain(ordered: Ordered, now: datetime, *, complete: bool) -> list[Finding]:
     """Whether an ordered chain holds: completeness, dates, strength."""
     findings: list[Finding] = []
-    leaf = chain[0]
+    chain = ordered.chain
+    leaf, last = chain[0].facts, chain[-1].facts
     if len(chain) > MAX_CHAIN:
         message = f"The chain has {len(chain)} certificates; clients stop at {MAX_CHAIN}."
-        findings.append(_finding("chain.too-long", message))
-    if not is_complete(chain, ca):
+        findings.append(_finding("chain.too-long", message, "Paste the shortest path to the root."))
+    if not complete:
         findings.append(
             _finding(
                 "chain.incomplete",
-                f"The intermediate {chain[-1].issuer_common_name or chain[-1].issuer} is missing: "
-                "many clients will refuse the connection.",
+                f"The intermediate {last.issuer_title} is missing: many clients will refuse the connection.",
                 "Paste the full chain: the server certificate, then its intermediates.",
             )
         )
     if len(chain) == 1 and leaf.self_signed:
         message = "The certificate is self-signed: clients accept it only when they trust exactly this one."
-        findings.append(_finding("chain.self-signed", message))
+        findings.append(_finding("chain.self-signed", message, position=chain[0].position))
     if leaf.is_ca and not leaf.self_signed:
         message = f"{leaf.title} is a CA certificate, not a server's."
-        findings.append(_finding("certificate.is-ca", message, "Is the server certificate missing?"))
-    findings += _dates(chain, now)
-    for position, one in enumerate(chain, start=1):
-        findings += _strength(one, position)
-        if position > 1 and not one.is_ca:
-            message = f"{one.title} signed another certificate, and is not allowed to: it is no CA."
-            findings.append(_finding("chain.not-a-ca", message, position=position))
+        hint = "Is the server certificate missing?"
+        findings.append(_finding("certificate.is-ca", message, hint, position=chain[0].position))
+    findings += _dates(ordered, now)
+    for place, link in enumerate(chain):
+        findings += weaknesses(link, weak_signature="chain.weak-signature" if place else "certificate.weak-signature")
+        if place and not link.facts.is_ca and not link.is_version_1_root:
+            message = f"{link.title} signed another certificate, and is not allowed to: it is no CA."
+            hint = "Ask the issuer for a certificate below a CA."
+            findings.append(_finding("chain.not-a-ca", message, hint, position=link.position))
+    return findings
+
+
+def weaknesses(
+    link: Link,
+    *,
+    weak_key: str = "certificate.weak-key",
+    weak_signature: str = "certificate.weak-signature",
+    field: Field = "certificate",
+) -> list[Finding]:
+    """What clients refuse: a weak or unknown key, a signature that can be forged, a serial that is none."""
+    findings: list[Finding] = []
+    facts = link.facts
+    curves = set(CURVES.values())
+    weak = {"RSA": facts.key_size_bits < MIN_RSA_BITS, "EC": facts.key_size_bits not in curves, "Ed25519": False}
+    if weak.get(facts.key_algorithm, True):
+        size = f" {facts.key_size_bits}" if facts.key_size_bits else ""
+        message = f"The key in {facts.title} ({facts.key_algorithm}{size}) is too weak or not supported."
+        hint = "Use RSA of 2048 bits or more, ECDSA P-256, P-384 or P-521, or Ed25519."
+        findings.append(_finding(weak_key, message, hint, position=link.position, field=field))
+    if facts.signature_algorithm in _WEAK_SIGNATURES and not facts.self_signed:
+        message = f"{facts.title} is signed with {facts.signature_algorithm}, which clients refuse."
+        hint = "Ask the issuer for a current one."
+        findings.append(_finding(weak_signature, message, hint, position=link.position, field=field))
+    if facts.serial.startswith("-"):
+        message = f"The serial number of {facts.title} is negative: clients written in Go cannot read it."
+        hint = "Ask the issuer for a correct one."
+        findings.append(_finding("certificate.serial", message, hint, position=link.position, field=field))
     return findings
 
 
 def _leaf(links: Sequence[Link], spki_sha256: str | None) -> Link:
-    """The one with the expected key; else the first that is no CA; else the first that signed none of the others."""
-    for link in links:
-        if link.facts.spki_sha256 == spki_sha256:
-            return link
+    """The one with the expected key; else the first that is no CA; else the first that signed none of the others.
+
+    Of several with the key the one that lasts longest: a renewed certificate may keep it.
+    """
+    fitting = [link for link in links if link.facts.spki_sha256 == spki_sha256]
+    if fitting:
+        return max(fitting, key=lambda link: (link.facts.not_after, link.facts.fingerprint_sha256))
     for link in links:
         if not link.facts.is_ca:
             return link
-    for link in links:
-        if not any(other.facts.issuer == link.facts.subject for other in links if other is not link):
-            return link
-    return links[0]
+    issuers = {link.facts.issuer for link in links if link.facts.issuer != link.facts.subject}
+    return next((link for link in links if link.facts.subject not in issuers), links[0])
 
 
-def _climb(leaf: Link, others: list[Link]) -> tuple[list[Link], list[Link]]:
-    """From the leaf up, as far as issuers are there. Each certificate is used once, so it ends."""
-    chain, rest = [leaf], list(others)
-    while not chain[-1].facts.self_signed:
-        below = chain[-1]
-        issuer = next(
-            (
-                link
-                for link in rest
-                if link.facts.subject == below.facts.issuer and issued_by(below.certificate, link.certificate)
-            ),
-            None,
-        )
-        if issuer is None:
-            break
-        chain.append(issuer)
-        rest.remove(issuer)
-    return chain, rest
-
-
-def _dates(chain: Sequence[CertificateFacts], now: datetime) -> list[Finding]:
+def _left_over(chain: Sequence[Link], rest: Sequence[Link]) -> list[Finding]:
+    """The same CA in another edition is merely not needed; anything else does not belong."""
+    there = {(link.facts.subject, link.facts.spki_sha256) for link in chain[1:]}
     findings: list[Finding] = []
-    leaf = chain[0]
-    if now > leaf.not_after:
-        message = f"The certificate expired on {leaf.not_after:%Y-%m-%d %H:%M} UTC."
-        findings.append(_finding("certificate.expired", message, "Paste its successor.", position=1))
-    elif now < leaf.not_before:
-        message = f"The certificate is not valid before {leaf.not_before:%Y-%m-%d %H:%M} UTC."
-        findings.append(_finding("certificate.not-yet-valid", message, "Wait, or correct the clock.", position=1))
-    elif leaf.not_after - now <= SOON:
-        message = f"The certificate expires in {(leaf.not_after - now).days} days, on {leaf.not_after:%Y-%m-%d}."
-        findings.append(_finding("certificate.expires-soon", message, "Prepare its successor.", position=1))
-    for position, one in enumerate(chain[1:], start=2):
-        if now > one.not_after:
-            message = f"The intermediate {one.title} expired on {one.not_after:%Y-%m-%d}."
-            findings.append(_finding("chain.expired", message, "Use the issuer's current one.", position=position))
-        elif one.not_after < leaf.not_after and now <= leaf.not_after:
-            message = f"The intermediate {one.title} ends on {one.not_after:%Y-%m-%d}, before the certificate does."
-            findings.append(_finding("chain.expires-first", message, "Ask for a newer one.", position=position))
+    for link in rest:
+        if (link.facts.subject, link.facts.spki_sha256) in there:
+            message = f"{link.title} was left out: another certificate of the same CA lasts longer."
+            findings.append(_finding("chain.alternative-dropped", message, position=link.position))
+        else:
+            message = f"{link.title} has no place in the chain of {chain[0].facts.title}."
+            hint = "Remove it; CERT holds the server certificate and its intermediates only."
+            findings.append(_finding("chain.unrelated", message, hint, position=link.position))
     return findings
 
 
-def _strength(one: CertificateFacts, position: int) -> list[Finding]:
+def _dates(ordered: Ordered, now: datetime) -> list[Finding]:
     findings: list[Finding] = []
-    curves = set(CURVES.values())
-    weak = {"RSA": one.key_size_bits < MIN_RSA_BITS, "EC": one.key_size_bits not in curves, "Ed25519": False}
-    if weak.get(one.key_algorithm, True):
-        message = f"The key in {one.title} ({one.key_algorithm} {one.key_size_bits}) is too weak or not supported."
-        hint = "Use RSA of 2048 bits or more, ECDSA P-256, P-384 or P-521, or Ed25519."
-        findings.append(_finding("certificate.weak-key", message, hint, position=position))
-    if one.signature_algorithm in _WEAK_SIGNATURES and not one.self_signed:
-        code = "certificate.weak-signature" if position == 1 else "chain.weak-signature"
-        message = f"{one.title} is signed with {one.signature_algorithm}, which clients refuse."
-        findings.append(_finding(code, message, "Ask the issuer for a current one.", position=position))
+    leaf, position = ordered.chain[0].facts, ordered.chain[0].position
+    if now > leaf.not_after:
+        message = f"The certificate expired on {leaf.not_after:%Y-%m-%d %H:%M} UTC."
+        findings.append(_finding("certificate.expired", message, "Paste its successor.", position=position))
+    elif now < leaf.not_before:
+        message = f"The certificate is not valid before {leaf.not_before:%Y-%m-%d %H:%M} UTC."
+        hint = "Wait, or correct the clock."
+        findings.append(_finding("certificate.not-yet-valid", message, hint, position=position))
+    elif leaf.not_after - now <= SOON:
+        message = f"The certificate expires in {(leaf.not_after - now).days} days, on {leaf.not_after:%Y-%m-%d}."
+        findings.append(_finding("certificate.expires-soon", message, "Prepare its successor.", position=position))
+    for link in ordered.chain[1:]:
+        one, position = link.facts, link.position
+        if now > one.not_after:
+            message = f"The issuer {one.title} expired on {one.not_after:%Y-%m-%d}."
+            findings.append(_finding("chain.expired", message, "Use the issuer's current one.", position=position))
+        elif now < one.not_before:
+            message = f"The issuer {one.title} is not valid before {one.not_before:%Y-%m-%d %H:%M} UTC."
+            findings.append(_finding("chain.not-yet-valid", message, "Wait, or correct the clock.", position=position))
+        elif one.not_after < leaf.not_after and now <= leaf.not_after:
+            message = f"The issuer {one.title} ends on {one.not_after:%Y-%m-%d}, before the certificate does."
+            findings.append(_finding("chain.expires-first", message, "Ask for a newer one.", position=position))
+    root = ordered.root
+    if root is not None and now > root.facts.not_after:
+        message = f"The root {root.facts.title} expired on {root.facts.not_after:%Y-%m-%d}."
+        hint = "Clients need a newer root of that name, or refuse the chain."
+        findings.append(_finding("chain.root-expired", message, hint, position=root.position))
     return findings
 
 
 def _finding(
     code: str, message: str, hint: str = "", *, field: Field = "certificate", position: int | None = None
 ) -> Finding:
-    return Finding(code=code, severity=SEVERITIES[code], message=message, hint=hint, field=field, position=position)
+    return finding(code, message, hint, field, position)

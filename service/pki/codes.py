@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from service.pki.finding import Severity
+from service.pki.finding import Field, Finding, Severity
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
@@ -14,6 +14,7 @@ SEVERITIES: Final = MappingProxyType(
         # reading
         "input.too-large": _E,
         "input.binary": _E,
+        "input.too-many-hosts": _E,
         "pem.none": _E,
         "pem.no-end": _E,
         "pem.no-begin": _E,
@@ -27,9 +28,12 @@ SEVERITIES: Final = MappingProxyType(
         # the key
         "key.missing": _E,
         "key.unreadable": _E,
+        "key.format": _E,
+        "key.inconsistent": _E,
         "key.encrypted": _E,
         "key.passphrase": _E,
         "key.passphrase-unused": _I,
+        "key.encryption-cost": _E,
         "key.several": _E,
         "key.in-other-field": _E,
         "key.algorithm": _E,
@@ -39,6 +43,8 @@ SEVERITIES: Final = MappingProxyType(
         # certificates
         "certificate.missing": _E,
         "certificate.unreadable": _E,
+        "certificate.malformed": _E,
+        "certificate.serial": _E,
         "certificate.in-key-field": _E,
         "certificate.expired": _E,
         "certificate.not-yet-valid": _E,
@@ -51,30 +57,59 @@ SEVERITIES: Final = MappingProxyType(
         "chain.incomplete": _W,
         "chain.reordered": _I,
         "chain.root-dropped": _I,
+        "chain.root-kept": _I,
+        "chain.root-expired": _W,
         "chain.duplicate-dropped": _I,
+        "chain.alternative-dropped": _I,
         "chain.unrelated": _E,
         "chain.too-long": _E,
         "chain.not-a-ca": _E,
         "chain.expired": _E,
+        "chain.not-yet-valid": _E,
         "chain.expires-first": _W,
         "chain.weak-signature": _E,
         "chain.self-signed": _I,
         # the CA field
         "ca.missing": _E,
         "ca.not-a-ca": _E,
+        "ca.version-1": _W,
+        "ca.no-root": _W,
+        "ca.not-yet-valid": _W,
+        "ca.weak-key": _E,
+        "ca.weak-signature": _W,
         "ca.expired": _W,
         "ca.all-expired": _E,
         "ca.duplicate-dropped": _I,
         # how it fits a consumer
         "host.not-covered": _E,
+        "host.malformed": _E,
         "host.common-name-only": _W,
         "purpose.server-auth": _E,
         "purpose.client-auth": _E,
         # a client at an mTLS relay
         "client.unreadable": _E,
         "client.not-issued-by-ca": _E,
+        "client.ca-expired": _E,
+        "client.not-a-ca": _E,
+        "client.weak": _E,
         "client.purpose": _E,
         "client.expired": _E,
     }
 )
 """Severity by code."""
+
+MAX_SHOWN = 80
+"""Characters of a name in a message; a certificate may carry kilobytes of them."""
+
+
+def finding(
+    code: str, message: str, hint: str = "", field: Field | None = None, position: int | None = None
+) -> Finding:
+    """A finding with the severity that its code has."""
+    return Finding(code=code, severity=SEVERITIES[code], message=message, hint=hint, field=field, position=position)
+
+
+def shown(text: str) -> str:
+    """Text from outside as it may stand in a message or on a terminal: one line, bounded, no control characters."""
+    cut = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+    return "".join(character if character.isprintable() else "\ufffd" for character in cut)

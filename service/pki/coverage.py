@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +11,19 @@ from typing import Literal
 
 import idna
 
-from service.pki.codes import SEVERITIES
+from service.pki.codes import finding as _finding
+from service.pki.codes import shown
 from service.pki.facts import ANY_USAGE, BundleFacts, CertificateFacts
-from service.pki.finding import Field, Finding, Severity
+from service.pki.finding import Finding, Severity
 
 Purpose = Literal["server", "client"]
 MAX_NAMES_SHOWN = 5
+MAX_HOSTS = 100
+"""A certificate of a public CA has at most 100 names."""
+MAX_HOST_CHARACTERS = 253
+"""RFC 1035 §2.3.4, as text without the final dot."""
+_NAME = re.compile(r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+"""Labels of 1 to 63 characters (RFC 1123 §2.1), with the underscore that some resolvers allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ def covers(certificate: CertificateFacts, host: str) -> bool:
     """Whether the subject alternative names cover a host name or IP address (RFC 9525 §6.3, §6.4)."""
     address = _address(host)
     if address is not None:
-        return any(ipaddress.ip_address(one) == address for one in certificate.ip_addresses)
+        return any(_address(one) == address for one in certificate.ip_addresses)
     wanted = a_label(host)
     return any(_matches(name.rstrip("."), wanted) for name in certificate.dns_names)
 
@@ -72,28 +80,48 @@ def covers(certificate: CertificateFacts, host: str) -> bool:
 def a_label(host: str) -> str:
     """A host name as it stands in certificates: lower case, A-labels (RFC 5891), no final dot."""
     plain = host.strip().rstrip(".").lower()
-    try:
-        return plain if plain.isascii() else idna.encode(plain, uts46=True).decode("ascii")
-    except idna.IDNAError:
+    if plain.isascii() or len(plain) > MAX_HOST_CHARACTERS:
         return plain
+    star, name = ("*.", plain[2:]) if plain.startswith("*.") else ("", plain)
+    try:
+        return star + idna.encode(name, uts46=True).decode("ascii")
+    except UnicodeError:  # IDNAError is one
+        return plain
+
+
+def is_host(host: str) -> bool:
+    """Whether it is a host name (also with a leading `*.`) or an IP address, and nothing more: no port, no scheme."""
+    if len(host) > MAX_HOST_CHARACTERS + 1:
+        return False
+    name = a_label(host)
+    return _address(host) is not None or (len(name) <= MAX_HOST_CHARACTERS and _NAME.fullmatch(name) is not None)
 
 
 def check_hosts(certificate: CertificateFacts, hosts: Sequence[str]) -> list[Finding]:
     """One finding per host that is not covered, and one when only the common name would."""
+    if len(hosts) > MAX_HOSTS:
+        message = f"There are {len(hosts)} host names; at most {MAX_HOSTS} are checked at once."
+        return [_finding("input.too-many-hosts", message, "Check them in parts.", "hosts")]
     findings: list[Finding] = []
-    for host in hosts:
+    for position, host in enumerate(hosts, start=1):
+        if not is_host(host):
+            message = f"Host {position} is neither a host name nor an IP address."
+            hint = "Write it without scheme, port and path, for example relay.example.com."
+            findings.append(_finding("host.malformed", message, hint, "hosts", position))
+            continue
         if covers(certificate, host):
             continue
         findings.append(
             _finding(
                 "host.not-covered",
-                f"The certificate does not cover {host}; it covers {_listed(certificate)}.",
+                f"The certificate does not cover {shown(host)}; it covers {_listed(certificate)}.",
                 "Use a certificate whose subject alternative names hold exactly the name that clients use.",
                 "certificate",
             )
         )
-        if certificate.common_name and _matches(certificate.common_name.lower(), a_label(host)):
-            message = f"Only the common name says {host}; clients look at subject alternative names alone."
+        name = (certificate.common_name or "").lower()
+        if len(name) <= MAX_HOST_CHARACTERS and _matches(name, a_label(host)):
+            message = f"Only the common name says {shown(host)}; clients look at subject alternative names alone."
             findings.append(_finding("host.common-name-only", message, "Ask for it in the SAN.", "certificate"))
     return findings
 
@@ -106,7 +134,7 @@ def check_purpose(certificate: CertificateFacts, purpose: Purpose) -> Finding | 
         return None
     code = "purpose.server-auth" if purpose == "server" else "purpose.client-auth"
     use = "serve TLS" if purpose == "server" else "authenticate as a client"
-    message = f"The certificate may not {use}: its extended key usage is {', '.join(usages)}."
+    message = f"The certificate may not {use}: its extended key usage is {_list(usages)}."
     return _finding(code, message, f"Ask for one with {wanted}.", "certificate")
 
 
@@ -120,8 +148,7 @@ def _host(leaf: CertificateFacts, hosts: Sequence[str]) -> Tick:
 def _chain(facts: BundleFacts) -> Tick:
     if facts.chain_complete:
         return Tick(ok=True)
-    issuer = facts.chain[-1].issuer_common_name or facts.chain[-1].issuer
-    message = f"The intermediate {issuer} is missing."
+    message = f"The intermediate {facts.chain[-1].issuer_title} is missing."
     finding = _finding("chain.incomplete", message, "Paste the full chain into CERT.", "certificate")
     return Tick(ok=False, finding=finding)
 
@@ -152,10 +179,12 @@ def _validity(facts: BundleFacts, now: datetime) -> Tick:
         message = f"It expired on {leaf.not_after:%Y-%m-%d}."
         return Tick(ok=False, finding=_finding("certificate.expired", message, "Rotate it.", "certificate"))
     if now > facts.not_after:
-        message = f"An intermediate expired on {facts.not_after:%Y-%m-%d}."
-        return Tick(
-            ok=False, finding=_finding("chain.expired", message, "Use the issuer's current one.", "certificate")
-        )
+        message = f"An issuer in the chain expired on {facts.not_after:%Y-%m-%d}."
+        hint = "Use the issuer's current one."
+        return Tick(ok=False, finding=_finding("chain.expired", message, hint, "certificate"))
+    if any(now < one.not_before for one in facts.chain):
+        message = "An issuer in the chain is not valid yet."
+        return Tick(ok=False, finding=_finding("chain.not-yet-valid", message, "", "certificate"))
     return Tick(ok=True)
 
 
@@ -177,12 +206,9 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _listed(certificate: CertificateFacts) -> str:
-    names = (*certificate.dns_names, *certificate.ip_addresses)
-    if not names:
-        return "no host at all"
+    return _list((*certificate.dns_names, *certificate.ip_addresses)) or "no host at all"
+
+
+def _list(names: Sequence[str]) -> str:
     more = f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else ""
-    return ", ".join(names[:MAX_NAMES_SHOWN]) + more
-
-
-def _finding(code: str, message: str, hint: str, field: Field) -> Finding:
-    return Finding(code=code, severity=SEVERITIES[code], message=message, hint=hint, field=field)
+    return ", ".join(shown(name) for name in names[:MAX_NAMES_SHOWN]) + more

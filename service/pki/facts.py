@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ipaddress
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 
+from service.pki.codes import shown
 from service.pki.keys import describe_public_key, spki_sha256
+
+FACTS_KEPT = 512
+"""Facts are a pure function of the DER. Intermediates and CAs are the same in most bundles of an instance, so keeping
+the last ones halves the time to read ten thousand bundles, and their memory."""
+
+MAX_VERIFIED_RSA_BITS, MAX_VERIFIED_EXPONENT_BITS = 16384, 64
+"""OpenSSL verifies no signature beyond them (`OPENSSL_RSA_MAX_MODULUS_BITS`, `OPENSSL_RSA_MAX_PUBEXP_BITS`)."""
 
 _USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
 ANY_USAGE = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 """anyExtendedKeyUsage (RFC 5280 §4.2.1.12)."""
+
+
+_WITHOUT_HASH = {SignatureAlgorithmOID.ED25519: "Ed25519", SignatureAlgorithmOID.ED448: "Ed448"}
+
+
+_MALFORMED = (
+    ValueError,  # Unreadable too
+    TypeError,
+    UnsupportedAlgorithm,
+    InternalError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises, at the latest when a field is asked for."""
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+Read = tuple[x509.Certificate, "CertificateFacts"]
+"""A certificate and its facts."""
 
 
 class Unreadable(ValueError):
@@ -57,8 +89,13 @@ class CertificateFacts:
 
     @property
     def title(self) -> str:
-        """What a person calls it: its common name, its first host name, or its whole subject."""
-        return self.common_name or next(iter(self.dns_names), "") or self.subject or f"serial {self.serial}"
+        """What a person calls it: its common name, its first host name, or its whole subject; fit to be shown."""
+        return shown(self.common_name or next(iter(self.dns_names), "") or self.subject or f"serial {self.serial}")
+
+    @property
+    def issuer_title(self) -> str:
+        """What a person calls its issuer; fit to be shown."""
+        return shown(self.issuer_common_name or self.issuer)
 
     def as_json(self) -> dict[str, Any]:
         """The shape of the API; times as RFC 3339."""
@@ -107,43 +144,73 @@ def read_facts(certificate_pem: str, ca_pem: str = "") -> BundleFacts:
         Unreadable: it is not what Keystead stored.
     """
     try:
-        chain = x509.load_pem_x509_certificates(certificate_pem.encode())
-        ca = x509.load_pem_x509_certificates(ca_pem.encode()) if ca_pem.strip() else []
-    except ValueError:
+        chain = _despite_warnings(x509.load_pem_x509_certificates, certificate_pem.encode())
+        ca = _despite_warnings(x509.load_pem_x509_certificates, ca_pem.encode()) if ca_pem.strip() else []
+    except _MALFORMED:
         raise Unreadable("the stored certificate is not readable PEM") from None
-    return bundle_facts([(one, certificate_facts(one)) for one in chain], [certificate_facts(one) for one in ca])
+    return bundle_facts([(one, certificate_facts(one)) for one in chain], [(one, certificate_facts(one)) for one in ca])
 
 
-def bundle_facts(
-    chain: Sequence[tuple[x509.Certificate, CertificateFacts]], ca: Sequence[CertificateFacts]
-) -> BundleFacts:
+def bundle_facts(chain: Sequence[Read], ca: Sequence[Read]) -> BundleFacts:
     """The facts of a chain that is in order."""
-    facts = tuple(fact for _, fact in chain)
-    return BundleFacts(chain=facts, ca=tuple(ca), chain_complete=is_complete(facts, ca))
+    return BundleFacts(
+        chain=tuple(facts for _, facts in chain),
+        ca=tuple(facts for _, facts in ca),
+        chain_complete=_is_complete(chain, ca),
+    )
 
 
-def is_complete(chain: Sequence[CertificateFacts], ca: Sequence[CertificateFacts]) -> bool:
+def _is_complete(chain: Sequence[Read], ca: Sequence[Read]) -> bool:
     """Whether nothing is missing between the leaf and a root. Servers need not send the root (RFC 8446 §4.4.2).
 
     A chain with an intermediate ends at a root that its clients have. A lone leaf is complete when it is self-signed,
     or when its issuer is a root that is known here, from the CA field.
     """
-    last = chain[-1]
-    if len(chain) > 1 or last.self_signed:
+    last, facts = chain[-1]
+    if len(chain) > 1 or facts.self_signed:
         return True
-    return any(one.subject == last.issuer and one.self_signed for one in ca)
+    return any(
+        one.self_signed and one.subject == facts.issuer and issued_by(last, certificate) for certificate, one in ca
+    )
+
+
+def load_certificate(der: bytes) -> x509.Certificate:
+    """One certificate.
+
+    Raises:
+        Unreadable: it is none, or not in DER.
+    """
+    try:
+        return _despite_warnings(x509.load_der_x509_certificate, der)
+    except _MALFORMED:
+        raise Unreadable("not a certificate") from None
 
 
 def certificate_facts(certificate: x509.Certificate) -> CertificateFacts:
     """The facts of one certificate.
 
     Raises:
-        Unreadable: an extension or the key in it cannot be read.
+        Unreadable: an extension, a name or the key in it cannot be read.
     """
+    return _facts_of(certificate.public_bytes(Encoding.DER))
+
+
+@lru_cache(maxsize=FACTS_KEPT)
+def _facts_of(der: bytes) -> CertificateFacts:
     try:
-        return _facts(certificate)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return _despite_warnings(_facts, load_certificate(der))
+    except _MALFORMED:
         raise Unreadable("a field of the certificate is malformed") from None
+
+
+def _despite_warnings(read: Callable[[Argument], Result], argument: Argument) -> Result:
+    """Read the same whether or not warnings are errors: the library warns of what others sign (serial 0, odd names)."""
+    try:
+        return read(argument)
+    except Warning:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return read(argument)
 
 
 def _facts(certificate: x509.Certificate) -> CertificateFacts:
@@ -173,10 +240,18 @@ def _facts(certificate: x509.Certificate) -> CertificateFacts:
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether `issuer`'s key made the signature on `certificate`, and the names say so too."""
+    """Whether `issuer`'s key made the signature on `certificate`, and the names say so too.
+
+    An RSA key with a modulus or an exponent that no client would take has made none: checking it could take minutes.
+    """
     try:
+        key = issuer.public_key()
+        if isinstance(key, RSAPublicKey) and (
+            key.key_size > MAX_VERIFIED_RSA_BITS or key.public_numbers().e >> MAX_VERIFIED_EXPONENT_BITS
+        ):
+            return False
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, InternalError):
         return False
     return True
 
@@ -192,7 +267,9 @@ def _names(extensions: x509.Extensions) -> tuple[tuple[str, ...], tuple[str, ...
     except x509.ExtensionNotFound:
         return (), ()
     dns = tuple(name.lower() for name in alternative.get_values_for_type(x509.DNSName))
-    return dns, tuple(str(address) for address in alternative.get_values_for_type(x509.IPAddress))
+    addresses = alternative.get_values_for_type(x509.IPAddress)
+    # A network is no name of a host, though the library reads one here (RFC 5280 §4.2.1.6: 4 or 16 octets).
+    return dns, tuple(str(one) for one in addresses if isinstance(one, ipaddress.IPv4Address | ipaddress.IPv6Address))
 
 
 def _usages(extensions: x509.Extensions) -> tuple[str, ...]:
@@ -221,8 +298,10 @@ def _signature_algorithm(certificate: x509.Certificate) -> str:
     except UnsupportedAlgorithm:
         return certificate.signature_algorithm_oid.dotted_string
     if algorithm is None:
-        return "Ed25519"
-    return algorithm.name.upper().replace("SHA", "SHA-").replace("SHA--", "SHA-")
+        oid = certificate.signature_algorithm_oid
+        return _WITHOUT_HASH.get(oid, oid.dotted_string)
+    name = algorithm.name.upper()
+    return name if name.startswith("SHA3-") else name.replace("SHA", "SHA-")
 
 
 def _json(values: dict[str, Any]) -> dict[str, Any]:

@@ -11,13 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from service.pki.codes import SEVERITIES
+from service.pki.codes import finding as _finding
 from service.pki.finding import Field, Finding
 
 MAX_FIELD_BYTES = 256 * 1024
 """A chain of ten RSA-4096 certificates has 25 kB; a CA field with a hundred authorities 200 kB."""
 MAX_BLOCKS = 128
 """More in one field is a trust store, not a chain."""
+_MAX_MARKS = 2 * MAX_BLOCKS
+"""BEGIN and END lines."""
 
 Kind = Literal["key", "encrypted-key", "certificate", "csr", "public-key", "parameters", "other"]
 
@@ -35,9 +37,9 @@ _KINDS: dict[str, Kind] = {
     "EC PARAMETERS": "parameters",
 }
 _NAMES: dict[Field, str] = {"private_key": "KEY", "certificate": "CERT", "ca": "CA"}
-_BEGIN = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 _MARK = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
-_HEADER = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,40}:[^\n]{0,200}$")
+_HEADER = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,40}:[\x20-\x7e]{0,200}$")
+"""RFC 1421 §4.6: ASCII."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Block:
 
 def read_blocks(text: str, field: Field) -> tuple[list[Block], list[Finding]]:
     """The blocks of a field, in order, and what is wrong with the rest. An empty field has neither."""
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_FIELD_BYTES:
+    if len(text) > MAX_FIELD_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_FIELD_BYTES:
         message = f"{_NAMES[field]} is larger than {MAX_FIELD_BYTES // 1024} kB."
         return [], [_finding("input.too-large", message, "Paste only what belongs in this field.", field)]
     plain = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
@@ -80,17 +82,17 @@ def _split(text: str, field: Field) -> tuple[list[Block], list[Finding]]:
     findings: list[Finding] = []
     open_mark: re.Match[str] | None = None
     position, around, after = 0, False, 0
-    for mark in _MARK.finditer(text):
+    for count, mark in enumerate(_MARK.finditer(text), start=1):
         begins, label = mark[1] == "BEGIN", mark[2]
+        if position + begins > MAX_BLOCKS or count > _MAX_MARKS:
+            message = f"{_NAMES[field]} has more than {MAX_BLOCKS} blocks."
+            return [], [_finding("pem.too-many-blocks", message, "Paste only what belongs here.", field)]
         if begins:
             if open_mark is not None:
                 findings.append(_no_end(open_mark[2], field, position))
             else:
                 around = around or bool(text[after : mark.start()].strip())
             position += 1
-            if position > MAX_BLOCKS:
-                message = f"{_NAMES[field]} has more than {MAX_BLOCKS} blocks."
-                return [], [_finding("pem.too-many-blocks", message, "Paste only what belongs here.", field)]
             open_mark = mark
             continue
         if open_mark is None:
@@ -154,7 +156,3 @@ def _block(body: str, label: str, field: Field, position: int) -> Block | Findin
 def _no_end(label: str, field: Field, position: int) -> Finding:
     message = f"Block {position} in {_NAMES[field]} ({label}) has no END line."
     return _finding("pem.no-end", message, _WHOLE, field, position)
-
-
-def _finding(code: str, message: str, hint: str, field: Field, position: int | None = None) -> Finding:
-    return Finding(code=code, severity=SEVERITIES[code], message=message, hint=hint, field=field, position=position)

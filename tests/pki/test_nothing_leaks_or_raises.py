@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.pki.bundle import Checked, accepts_client, check_bundle
 from service.pki.keys import PrivateKey, read_private_key
+from service.pki.pem import read_blocks
 from tests.material import NOW, key_pem, paste
 
 GOOD = paste("relay.example.com", client_ca=True)
@@ -54,7 +55,7 @@ def test_any_order_of_a_valid_paste_gives_the_same_bundle(order, crlf):
 
 
 def test_a_private_key_shows_nothing_of_itself():
-    key = read_private_key(GOOD.key.encode(), None)
+    key = read_private_key(read_blocks(GOOD.key, "private_key")[0][0], None)
     assert isinstance(key, PrivateKey)
     shown = repr(key) + str(key) + f"{key}" + repr([key]) + repr({"key": key})
     assert not any(line in shown for line in secrets_of(GOOD.key))
