@@ -24,6 +24,7 @@ from service.pki.facts import (
 from service.pki.finding import Field, Finding, Severity
 from service.pki.keys import PrivateKey, read_private_key
 from service.pki.pem import Block, read_blocks
+from service.pki.recognised import Recognised
 
 _NAMES: dict[Field, str] = {"private_key": "KEY", "certificate": "CERT", "ca": "CA"}
 
@@ -35,6 +36,7 @@ class Checked:
     Attributes:
         facts: None when there is no readable chain.
         certificate, ca: normalised PEM (leaf first, LF); empty when absent or unreadable.
+        blocks: what each pasted block is, in the order of the paste.
     """
 
     findings: tuple[Finding, ...]
@@ -42,6 +44,7 @@ class Checked:
     private_key: PrivateKey | None
     certificate: str
     ca: str
+    blocks: tuple[Recognised, ...] = ()
 
     @property
     def blocked(self) -> bool:
