@@ -75,6 +75,12 @@ def key_pem(key: Key, form: PrivateFormat = PrivateFormat.PKCS8, passphrase: str
     return key.private_bytes(Encoding.PEM, form, encryption).decode()
 
 
+def request_pem(key: Key, common_name: str = "relay.example.com") -> str:
+    """A certificate request."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    return x509.CertificateSigningRequestBuilder(subject).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
 def issue(
     common_name: str,
     *,

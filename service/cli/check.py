@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import IO, Literal
 
@@ -9,10 +10,10 @@ import click
 
 from service.cli.output import EXIT_FINDINGS, EXIT_UNREACHABLE, json_option, show_facts, show_findings, show_json
 from service.pki.bundle import Checked, check_bundle
+from service.pki.codes import shown
+from service.pki.finding import Finding
 from service.pki.pem import MAX_FIELD_BYTES
-
-_KEY_MARK = b"PRIVATE KEY-----"
-_BEGIN = b"-----BEGIN "
+from service.pki.recognised import Recognised
 
 
 @click.command()
@@ -38,26 +39,25 @@ def check(
 ) -> None:
     """Check a key, a certificate chain and a CA.
 
-    FILE may hold keys and certificates in any mix: blocks that say PRIVATE KEY are the KEY, the others the CERT.
+    FILE may hold keys and certificates in any mix, order and form: PEM, DER, PKCS#7, PKCS#12, JSON, YAML.
     Without a key the certificate alone is checked. Exit 1 when a finding is an error.
     """
     if not (files or key or cert or ca):
         raise click.UsageError("Name at least one file.")
     now = _time(at)
-    parts: dict[str, list[bytes]] = {"key": [], "cert": [], "ca": []}
-    for name in files:
-        content = _read(name)
-        (parts["key"] if _KEY_MARK in content and not _has_certificate(content) else parts["cert"]).append(content)
-    for field, named in (("key", key), ("cert", cert), ("ca", ca)):
-        if named:
-            parts[field].append(_read(named))
-    mixed = [content for content in parts["cert"] if _KEY_MARK in content]
-    for content in mixed:
-        keys, others = _part(content)
-        parts["cert"].remove(content)
-        parts["key"].append(keys)
-        parts["cert"].append(others)
-    checked = _check(parts, _passphrase(passphrase_file), hosts, purpose, now)
+    given = {"private_key": key, "certificate": cert, "ca": ca}
+    parts = {field: [_read(name)] if name else [] for field, name in given.items()}
+    parts["certificate"] += [_read(name) for name in files]
+    checked = check_bundle(
+        private_key=parts["private_key"],
+        certificate=parts["certificate"],
+        ca=parts["ca"],
+        passphrase=_passphrase(passphrase_file),
+        hosts=hosts,
+        purpose=purpose,
+        now=now,
+    )
+    checked = replace(checked, findings=_worth_saying(checked, parts))
     if as_json:
         show_json(_as_json(checked))
     else:
@@ -66,27 +66,14 @@ def check(
         raise SystemExit(EXIT_FINDINGS)
 
 
-def _check(
-    parts: dict[str, list[bytes]],
-    passphrase: str | None,
-    hosts: tuple[str, ...],
-    purpose: Literal["server", "client"] | None,
-    now: datetime,
-) -> Checked:
-    texts = {field: b"\n".join(contents).decode("utf-8", "replace") for field, contents in parts.items()}
-    checked = check_bundle(
-        private_key=texts["key"] or None,
-        certificate=texts["cert"] or None,
-        ca=texts["ca"] or None,
-        passphrase=passphrase,
-        hosts=hosts,
-        purpose=purpose,
-        now=now,
-    )
-    given = {"private_key": parts["key"], "certificate": parts["cert"], "ca": parts["ca"]}
-    absent = {"key.missing": "private_key", "certificate.missing": "certificate"}
-    findings = tuple(one for one in checked.findings if one.code not in absent or given[absent[one.code]])
-    return Checked(findings, checked.facts, checked.private_key, checked.certificate, checked.ca)
+def _worth_saying(checked: Checked, parts: dict[str, list[bytes]]) -> tuple[Finding, ...]:
+    """Without what concerns fields: a file that was named alone may hold anything, and nobody asked for the rest."""
+    silent = {"key.in-other-field", "certificate.in-key-field"}
+    if not parts["private_key"]:
+        silent.add("key.missing")
+    if not parts["certificate"]:
+        silent.add("certificate.missing")
+    return tuple(one for one in checked.findings if one.code not in silent)
 
 
 def _as_json(checked: Checked) -> dict[str, object]:
@@ -94,18 +81,21 @@ def _as_json(checked: Checked) -> dict[str, object]:
         "findings": [finding.as_json() for finding in checked.findings],
         "facts": checked.facts.as_json() if checked.facts else None,
         "normalized": {"certificate": checked.certificate, "ca": checked.ca},
+        "blocks": [block.as_json() for block in checked.blocks],
     }
 
 
 def _show(checked: Checked) -> None:
+    for block in checked.blocks:
+        show_block(block)
     if checked.facts is not None:
         leaf = checked.facts.leaf
         show_facts(
             [
                 ("certificate", leaf.title),
-                ("covers", ", ".join((*leaf.dns_names, *leaf.ip_addresses))),
+                ("covers", ", ".join(map(shown, (*leaf.dns_names, *leaf.ip_addresses)))),
                 ("chain", " → ".join(one.title for one in checked.facts.chain)),
-                ("issuer", leaf.issuer_common_name or leaf.issuer),
+                ("issuer", leaf.issuer_title),
                 ("valid", f"{leaf.not_before:%Y-%m-%d} to {leaf.not_after:%Y-%m-%d}"),
                 ("key", f"{leaf.key_algorithm} {leaf.key_size_bits}"),
                 ("SHA-256", leaf.fingerprint_sha256),
@@ -117,19 +107,21 @@ def _show(checked: Checked) -> None:
         click.secho("No findings.", fg="green")
 
 
-def _part(content: bytes) -> tuple[bytes, bytes]:
-    """A file with keys and certificates in it, parted into both; text before a block goes with it."""
-    keys: list[bytes] = []
-    others: list[bytes] = []
-    pieces = content.split(_BEGIN)
-    for piece in pieces[1:]:
-        label = piece.split(b"-----", 1)[0]
-        (keys if label.endswith(b"PRIVATE KEY") or label == b"EC PARAMETERS" else others).append(_BEGIN + piece)
-    return b"".join(keys), b"".join(others)
+_MARKS = {
+    "kept": ("✓", "green"),
+    "moved": ("✓", "green"),
+    "left-out": ("–", "bright_black"),
+    "unreadable": ("✗", "red"),
+}
 
 
-def _has_certificate(content: bytes) -> bool:
-    return b"CERTIFICATE-----" in content
+def show_block(block: Recognised) -> None:
+    """One line: what a block is, whose, until when, and what was done with it."""
+    mark, colour = _MARKS[block.outcome]
+    words = [block.what, block.whose, f"until {block.until:%Y-%m-%d}" if block.until else ""]
+    source = "" if block.source == "PEM" else f" ({block.source})"
+    outcome = "" if block.outcome in {"kept", "moved"} else f", {block.outcome.replace('-', ' ')}"
+    click.echo(f"{click.style(mark, fg=colour)} {' · '.join(word for word in words if word)}{source}{outcome}")
 
 
 def _read(name: str) -> bytes:

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from service.pki.codes import finding
+from service.pki.der import Malformed
 from service.pki.envelope import (
     EC,
     ED25519,
@@ -16,7 +17,6 @@ from service.pki.envelope import (
     MAX_KEY_BYTES,
     OTHER_ALGORITHMS,
     RSA,
-    Malformed,
     algorithm_of,
     opens_at_bounded_cost,
 )

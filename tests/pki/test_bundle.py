@@ -13,7 +13,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 from service.pki.bundle import Checked, accepts_client, check_bundle
 from service.pki.codes import SEVERITIES
 from service.pki.facts import Unreadable, read_facts
-from tests.material import BOTH, CLIENT, NOW, Paste, ec_key, intermediate, issue, key_pem, paste, root, rsa_key
+from tests.material import (
+    BOTH,
+    CLIENT,
+    NOW,
+    Paste,
+    ec_key,
+    intermediate,
+    issue,
+    key_pem,
+    paste,
+    request_pem,
+    root,
+    rsa_key,
+)
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +117,16 @@ def damaged(text: str) -> str:
         ("hello", "{good.certificate}", ["pem.none"]),
         ("{good.key}", "just text", ["pem.none"]),
         ("{good.certificate}", "{good.key}", ["certificate.in-key-field"] * 2 + ["key.in-other-field"]),
-        ("{good.key}{other.key}", "{good.certificate}", ["key.several"]),
+        ("{good.key}{other.key}", "{good.certificate}", ["key.others-left-out"]),
+        ("{other.key}{third.key}", "{good.certificate}", ["key.several"]),
         ("{other.key}", "{good.certificate}", ["key.mismatch"]),
         ("{good.key}", "{good.certificate}{other.leaf.pem}", ["chain.unrelated"]),
         ("{good.key}", "{good.leaf.pem}", ["chain.incomplete"]),
     ],
 )
 def test_what_is_pasted_wrong_has_its_finding(good: Paste, key, certificate, expected):
-    other = paste("other.example.com")
-    checked = check(key.format(good=good, other=other), certificate.format(good=good, other=other))
+    words = {"good": good, "other": paste("other.example.com"), "third": paste("third.example.com")}
+    checked = check(key.format(**words), certificate.format(**words))
     assert codes(checked) == expected
 
 
@@ -134,9 +148,12 @@ def test_missing_begin_and_end_lines_are_told_apart(good: Paste):
 def test_a_request_a_public_key_and_a_foreign_block_are_called_by_their_names(good: Paste):
     public = good.leaf.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     assert "pem.public-key" in codes(check(public, good.certificate))
-    request = good.leaf.pem.replace("CERTIFICATE", "CERTIFICATE REQUEST")
-    assert "pem.csr" in codes(check(good.key, request))
-    assert "pem.unexpected-block" in codes(check(good.key, good.leaf.pem.replace("CERTIFICATE", "X509 CRL")))
+    assert codes(check(good.key + public, good.certificate)) == ["pem.left-out"]
+    request = request_pem(good.leaf.key)
+    assert codes(check(good.key, request)) == ["pem.csr"]
+    assert codes(check(good.key, request + good.certificate)) == ["pem.left-out"]
+    foreign = good.leaf.pem.replace("CERTIFICATE", "ATTRIBUTE CERTIFICATE").replace("MII", "BII")
+    assert codes(check(good.key, good.certificate + foreign)) == ["pem.unexpected-block"]
 
 
 def test_limits_are_said(good: Paste):
