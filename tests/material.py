@@ -35,6 +35,21 @@ def rsa_key(bits: int = 2048, number: int = 0) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, bits)
 
 
+def rsa_keys_with_a_prime_in_common() -> tuple[rsa.RSAPrivateKey, rsa.RSAPrivateKey]:
+    """Two keys of 2048 bits, as a machine without randomness would make them."""
+    first, second = (rsa_key(2048, number).private_numbers() for number in (101, 102))
+    return _rsa_of(first.p, first.q), _rsa_of(first.p, second.q)
+
+
+def _rsa_of(p: int, q: int) -> rsa.RSAPrivateKey:
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(65537, p * q)
+    numbers = rsa.RSAPrivateNumbers(
+        p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), public
+    )
+    return numbers.private_key()
+
+
 def ec_key(curve: ec.EllipticCurve | None = None) -> ec.EllipticCurvePrivateKey:
     """A new key; P-256 unless told."""
     return ec.generate_private_key(curve or ec.SECP256R1())

@@ -11,6 +11,7 @@ from service.index import CertificateView, Index, ListQuery, Page, list_certific
 from service.index.translation import translated
 from service.inventory.acting import UNFINISHED, Acting
 from service.inventory.bundles import annotate, delete, is_same, listed, refuse_used, store, taken
+from service.inventory.elsewhere import offered, offers, seen_elsewhere
 from service.inventory.fit import accepted, fit, impacts, needs_of
 from service.inventory.impact import Impact
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts, VersionState
@@ -64,9 +65,9 @@ class Certificates:
                 purpose=purpose,
                 now=self._acting.now(),
             )
-            return CheckReport(checked, ())
+            return self._report(checked, (), name)
         checked = self._checked(stored, private_key, certificate, ca, passphrase, hosts=hosts, purpose=purpose)
-        return CheckReport(checked, self._impacts(stored, checked))
+        return self._report(checked, self._impacts(stored, checked), name)
 
     def create(
         self,
@@ -92,7 +93,7 @@ class Certificates:
         checked = check_bundle(
             private_key=private_key, certificate=certificate, ca=ca, passphrase=passphrase, now=self._acting.now()
         )
-        self._refuse_blocked(checked)
+        self._refuse_blocked(self._report(checked, (), None).checked)
         if read in self._acting.index.snapshot().certificates:
             raise taken(self._acting, read)
         with self._acting.telling_of_trouble("certificate", read, "created", bundle_path(read)):
@@ -147,7 +148,7 @@ class Certificates:
             message = f"What is stored as {name} cannot be read. {stored.problem}"
             raise refusal("certificate.unreadable", message, "Paste KEY and CERT both.", field="certificate")
         checked = self._checked(stored, private_key, certificate, ca, passphrase)
-        self._refuse_blocked(checked)
+        self._refuse_blocked(self._report(checked, (), name).checked)
         if is_same(stored, checked):
             return self._profile(stored)
         harmful = [
@@ -303,6 +304,13 @@ class Certificates:
             now=self._acting.now(),
             kept_key_spki_sha256=stored.facts.leaf.spki_sha256 if keep and stored.facts else None,
         )
+
+    def _report(self, checked: Checked, impact: tuple[Impact, ...], name: str | None) -> CheckReport:
+        """With what the instance itself knows of it."""
+        snapshot = self._acting.index.snapshot()
+        held = offers(snapshot, checked)
+        more = (*offered(held), *seen_elsewhere(snapshot, checked, name))
+        return CheckReport(replace(checked, findings=(*checked.findings, *more)), impact, held)
 
     def _impacts(self, stored: CertificateView, checked: Checked) -> tuple[Impact, ...]:
         if checked.facts is None:

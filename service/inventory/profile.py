@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from service.index import CertificateState, CertificateView, Users
+from service.inventory.elsewhere import Offer
 from service.inventory.impact import Impact
 from service.pki.bundle import Checked
 from service.pki.coverage import Coverage
@@ -35,10 +36,15 @@ class CertificateProfile:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a change would be told, before it is made. Holds the pasted key inside `checked`, shown by no repr."""
+    """What a change would be told, before it is made. Holds the pasted key inside `checked`, shown by no repr.
+
+    Attributes:
+        offers: intermediates that the chain lacks and the instance holds, from the bottom up.
+    """
 
     checked: Checked
     impact: tuple[Impact, ...]
+    offers: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

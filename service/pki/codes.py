@@ -51,6 +51,12 @@ SEVERITIES: Final = MappingProxyType(
         "key.close-primes": _E,
         "key.small-factor": _E,
         "key.mismatch": _E,
+        # what the instance holds already
+        "key.reused": _W,
+        "key.shared-prime": _E,
+        "certificate.elsewhere": _W,
+        "certificate.serial-reused": _W,
+        "chain.held-elsewhere": _I,
         # certificates
         "certificate.missing": _E,
         "certificate.unreadable": _E,

@@ -10,7 +10,8 @@ from service.errors import InUse, Missing, NotAllowed, Refused, Stale
 from service.index import CertificateState, ListQuery
 from service.inventory import Inventory
 from tests import material
-from tests.inventory.conftest import Desk, make_desk
+from tests.inventory.conftest import Desk, make_desk, now
+from tests.material import issue, rsa_keys_with_a_prime_in_common
 
 
 def paste(*hosts: str, **options: object) -> material.Paste:
@@ -282,3 +283,43 @@ def test_a_check_stores_nothing_and_says_what_create_would(desk: Desk, name: str
     bad = desk.inventory.certificates.check(private_key="-----BEGIN", certificate=pasted.certificate)
     assert bad.checked.blocked
     assert name not in desk.instance.root.documents.list("bundles")
+
+
+def test_what_the_instance_holds_already_is_told(desk: Desk, name: str) -> None:
+    certificates = desk.inventory.certificates
+    first = paste("relay.example.com")
+    certificates.create(name=name, private_key=first.key, certificate=first.certificate)
+    again = certificates.check(private_key=first.key, certificate=first.certificate)
+    assert [one.code for one in again.checked.findings] == ["certificate.elsewhere"]
+    assert name in again.checked.findings[0].message
+    renewed = issue(
+        "relay.example.com", issuer=first.leaf.issuer, key=first.leaf.key, hosts=["relay.example.com"], now=now()
+    )
+    sharing = certificates.check(private_key=first.key, certificate=renewed.chain)
+    assert [one.code for one in sharing.checked.findings] == ["key.reused"]
+    rotation = certificates.check(private_key=first.key, certificate=renewed.chain, name=name)
+    assert rotation.checked.findings == ()
+
+
+def test_a_missing_intermediate_that_the_instance_holds_is_offered(desk: Desk, name: str) -> None:
+    certificates = desk.inventory.certificates
+    first = paste("relay.example.com")
+    certificates.create(name=name, private_key=first.key, certificate=first.certificate)
+    other = issue("other.example.com", issuer=first.leaf.issuer, hosts=["other.example.com"], now=now())
+    report = certificates.check(private_key=other.key_pem, certificate=other.pem)
+    assert {"chain.incomplete", "chain.held-elsewhere"} <= {one.code for one in report.checked.findings}
+    assert [offer.held_by for offer in report.offers] == [name]
+    repaired = certificates.check(private_key=other.key_pem, certificate=other.pem + report.offers[0].certificate)
+    assert repaired.checked.certificate == other.chain
+    assert repaired.checked.findings == ()
+
+
+def test_keys_with_a_prime_in_common_are_refused(desk: Desk, name: str) -> None:
+    certificates = desk.inventory.certificates
+    one, other = rsa_keys_with_a_prime_in_common()
+    first = issue("a.example.com", key=one, hosts=["a.example.com"], now=now())
+    certificates.create(name=name, private_key=first.key_pem, certificate=first.pem)
+    second = issue("b.example.com", key=other, hosts=["b.example.com"], now=now())
+    with pytest.raises(Refused) as refused:
+        certificates.create(name=f"{name}-b", private_key=second.key_pem, certificate=second.pem)
+    assert "key.shared-prime" in {finding.code for finding in refused.value.findings}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -155,6 +155,28 @@ class Normalized(msgspec.Struct, frozen=True):
     ca: str
 
 
+class BlockShape(msgspec.Struct, frozen=True):
+    """One pasted block: what it is, whose, until when, and what was done with it. `place` is in the chain, leaf 0."""
+
+    field: str
+    position: int
+    source: str
+    what: str
+    whose: str
+    until: datetime | None
+    outcome: Literal["kept", "moved", "left-out", "unreadable"]
+    kept_in: str | None
+    place: int | None
+
+
+class OfferShape(msgspec.Struct, frozen=True):
+    """An intermediate that the chain lacks, and that is stored with the certificate `held_by`."""
+
+    title: str
+    held_by: str
+    certificate: str
+
+
 class CheckShape(msgspec.Struct, frozen=True):
     """What a change would be told. Holds no key."""
 
@@ -162,6 +184,8 @@ class CheckShape(msgspec.Struct, frozen=True):
     facts: FactsShape | None
     normalized: Normalized
     impact: list[ImpactShape]
+    blocks: list[BlockShape]
+    offers: list[OfferShape]
 
 
 class RelayShape(msgspec.Struct, frozen=True):
@@ -324,6 +348,21 @@ def check(report: CheckReport) -> CheckShape:
             )
             for one in report.impact
         ],
+        blocks=[
+            BlockShape(
+                field=one.field,
+                position=one.position,
+                source=one.source,
+                what=one.what,
+                whose=one.whose,
+                until=one.until,
+                outcome=one.outcome,
+                kept_in=one.kept_in,
+                place=one.place,
+            )
+            for one in checked.blocks
+        ],
+        offers=[OfferShape(title=one.title, held_by=one.held_by, certificate=one.certificate) for one in report.offers],
     )
 
 
