@@ -57,7 +57,7 @@ def check(
         purpose=purpose,
         now=now,
     )
-    checked = replace(checked, findings=_worth_saying(checked, parts))
+    checked = replace(checked, findings=_worth_saying(checked, parts, cert))
     if as_json:
         show_json(_as_json(checked))
     else:
@@ -66,12 +66,12 @@ def check(
         raise SystemExit(EXIT_FINDINGS)
 
 
-def _worth_saying(checked: Checked, parts: dict[str, list[bytes]]) -> tuple[Finding, ...]:
+def _worth_saying(checked: Checked, parts: dict[str, list[bytes]], cert: str | None) -> tuple[Finding, ...]:
     """Without what concerns fields: a file that was named alone may hold anything, and nobody asked for the rest."""
     silent = {"key.in-other-field", "certificate.in-key-field"}
     if not parts["private_key"]:
         silent.add("key.missing")
-    if not parts["certificate"]:
+    if not cert and any("rivate key" in block.what for block in checked.blocks):
         silent.add("certificate.missing")
     return tuple(one for one in checked.findings if one.code not in silent)
 

@@ -23,16 +23,16 @@ _CHARACTERS = str.maketrans(
         **dict.fromkeys(_LINE_ENDS, "\n"),
     }
 )
-_ESCAPED_UNICODE = re.compile(r"\\+u00([0-7][0-9a-fA-F])")
-_ESCAPED_BYTE = re.compile(r"\\+x([0-7][0-9a-fA-F])")
-_ESCAPED_END = re.compile(r"\\+r\\+n|\\+[nr]")
-_ESCAPED_OTHER = re.compile(r"\\+([/\"'t])")
-_CONTINUED = re.compile(r"\\+[ \t]*\n")
+_ESCAPED_UNICODE = re.compile(r"\\{1,8}u00([0-7][0-9a-fA-F])")
+_ESCAPED_BYTE = re.compile(r"\\{1,8}x([0-7][0-9a-fA-F])")
+_ESCAPED_END = re.compile(r"\\{1,8}r\\{1,8}n|\\{1,8}[nr]")
+_ESCAPED_OTHER = re.compile(r"\\{1,8}([/\"'t])")
+_CONTINUED = re.compile(r"\\{1,8}[ \t]{0,8}\n")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,5}|#[xX][0-9a-fA-F]{1,4}|[A-Za-z]{2,10});")
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
 _QUOTED_PRINTABLE = re.compile(r"=(?:3D|2B|2F|20|0A|0D|2D|09)")
 _QUOTED_BYTE = re.compile(r"=([0-7][0-9A-F])")
-_SOFT_BREAK = re.compile(r"=[ \t]*\n(?=[A-Za-z0-9+/])")
+_SOFT_BREAK = re.compile(r"=[ \t]{0,8}\n(?=[A-Za-z0-9+/])")
 _PERCENT = re.compile(r"%(2B|2F|3D|20|0A|0D|2D)", re.IGNORECASE)
 _ANSI = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")
 

@@ -35,7 +35,7 @@ ANY_USAGE = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 _WITHOUT_HASH = {SignatureAlgorithmOID.ED25519: "Ed25519", SignatureAlgorithmOID.ED448: "Ed448"}
 
 
-_MALFORMED = (
+MALFORMED = (
     ValueError,  # Unreadable too
     TypeError,
     UnsupportedAlgorithm,
@@ -144,9 +144,9 @@ def read_facts(certificate_pem: str, ca_pem: str = "") -> BundleFacts:
         Unreadable: it is not what Keystead stored.
     """
     try:
-        chain = _despite_warnings(x509.load_pem_x509_certificates, certificate_pem.encode())
-        ca = _despite_warnings(x509.load_pem_x509_certificates, ca_pem.encode()) if ca_pem.strip() else []
-    except _MALFORMED:
+        chain = despite_warnings(x509.load_pem_x509_certificates, certificate_pem.encode())
+        ca = despite_warnings(x509.load_pem_x509_certificates, ca_pem.encode()) if ca_pem.strip() else []
+    except MALFORMED:
         raise Unreadable("the stored certificate is not readable PEM") from None
     return bundle_facts([(one, certificate_facts(one)) for one in chain], [(one, certificate_facts(one)) for one in ca])
 
@@ -181,8 +181,8 @@ def load_certificate(der: bytes) -> x509.Certificate:
         Unreadable: it is none, or not in DER.
     """
     try:
-        return _despite_warnings(x509.load_der_x509_certificate, der)
-    except _MALFORMED:
+        return despite_warnings(x509.load_der_x509_certificate, der)
+    except MALFORMED:
         raise Unreadable("not a certificate") from None
 
 
@@ -198,12 +198,12 @@ def certificate_facts(certificate: x509.Certificate) -> CertificateFacts:
 @lru_cache(maxsize=FACTS_KEPT)
 def _facts_of(der: bytes) -> CertificateFacts:
     try:
-        return _despite_warnings(_facts, load_certificate(der))
-    except _MALFORMED:
+        return despite_warnings(_facts, load_certificate(der))
+    except MALFORMED:
         raise Unreadable("a field of the certificate is malformed") from None
 
 
-def _despite_warnings(read: Callable[[Argument], Result], argument: Argument) -> Result:
+def despite_warnings(read: Callable[[Argument], Result], argument: Argument) -> Result:
     """Read the same whether or not warnings are errors: the library warns of what others sign (serial 0, odd names)."""
     try:
         return read(argument)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from service.pki.chain import Link
 from service.pki.codes import finding
 from service.pki.coverage import Purpose
-from service.pki.facts import ANY_USAGE, load_certificate
+from service.pki.facts import ANY_USAGE, MALFORMED, despite_warnings, load_certificate
 from service.pki.finding import Field, Finding
 from service.pki.weak_keys import Weakness, weakness
 
@@ -81,10 +81,14 @@ def is_public(certificate: x509.Certificate) -> bool:
 @lru_cache(maxsize=512)
 def _is_public(der: bytes) -> bool:
     try:
-        policies = load_certificate(der).extensions.get_extension_for_class(x509.CertificatePolicies).value
-    except (x509.ExtensionNotFound, ValueError):
+        policies = despite_warnings(_policies, load_certificate(der))
+    except (x509.ExtensionNotFound, *MALFORMED):
         return False
     return any(policy.policy_identifier.dotted_string in _PUBLIC_POLICIES for policy in policies)
+
+
+def _policies(certificate: x509.Certificate) -> x509.CertificatePolicies:
+    return certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value
 
 
 def _broken(link: Link, field: Field) -> list[Finding]:

@@ -23,7 +23,8 @@ _MAX_MARKS = 2 * MAX_BLOCKS
 NAMES: dict[Field, str] = {"private_key": "KEY", "certificate": "CERT", "ca": "CA"}
 """What people call the fields."""
 
-_MARK = re.compile(r"-{2,10}\s{0,4}(BEGIN|END)\s{1,4}([A-Z0-9#. ]{1,40}?)\s{0,4}-{2,10}", re.IGNORECASE)
+_MARK = re.compile(r"--\s{0,4}(BEGIN|END)\s{1,4}([A-Z0-9#. ]{1,40}?)\s{0,4}--", re.IGNORECASE)
+"""Two dashes are enough; what is left of the others is no content. No part of it can be tried again and again."""
 _HEADER = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,40}:[\x20-\x7e]{0,200}$")
 """RFC 1421 §4.6: ASCII."""
 _ENCRYPTED = re.compile(
@@ -31,6 +32,7 @@ _ENCRYPTED = re.compile(
     re.IGNORECASE,
 )
 """RFC 1421 §4.6.1: a key that is encrypted in the traditional way."""
+_AROUND = "- \t\n"
 _NOT_CONTENT = str.maketrans("", "", " \t\n\"'`,;\\>|")
 """White space, and what quotes lines in mails, lists and strings; none of it is in base64."""
 
@@ -87,7 +89,7 @@ def read_blocks(text: str, field: Field) -> tuple[list[Block], list[Finding]]:
             if open_mark is not None:
                 findings.append(_no_end(label, field, position))
             else:
-                around = around or bool(text[after : mark.start()].strip())
+                around = around or bool(text[after : mark.start()].strip(_AROUND))
             position += 1
             open_mark, label = mark, said
             continue
@@ -104,7 +106,7 @@ def read_blocks(text: str, field: Field) -> tuple[list[Block], list[Finding]]:
     if open_mark is not None:
         findings.append(_no_end(label, field, position))
     elif position:
-        around = around or bool(text[after:].strip())
+        around = around or bool(text[after:].strip(_AROUND))
     if around and not any(finding.severity == "error" for finding in findings):
         message = f"The text around the blocks in {NAMES[field]} was left out."
         findings.append(_finding("pem.text-around", message, "", field))
@@ -136,7 +138,7 @@ def _block(body: str, label: str, field: Field, position: int) -> Block | Findin
         body = body[encrypted.end() :]
     if ":" in body:
         body = "\n".join(line for line in body.split("\n") if not _HEADER.match(line.strip()))
-    der = from_base64(body.translate(_NOT_CONTENT))
+    der = from_base64(body.strip(_AROUND).translate(_NOT_CONTENT))
     if not der:
         message = (
             f"Block {position} in {NAMES[field]} ({label}) is not intact: what is between BEGIN and END is not base64."

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from cryptography import x509
-from cryptography.exceptions import InternalError
 from cryptography.x509.oid import NameOID
 
 from service.pki.codes import shown
+from service.pki.facts import MALFORMED, despite_warnings
 from service.pki.finding import Field
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ def _request_of(block: Block) -> str:
     if block.kind != "csr":
         return ""
     try:
-        names = x509.load_der_x509_csr(block.der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except (ValueError, TypeError, InternalError):
+        request = despite_warnings(x509.load_der_x509_csr, block.der)
+        names = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except MALFORMED:
         return ""
     return shown(str(names[0].value)) if names else ""
