@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from service.index import CertificateView, Snapshot
 from service.pki.bundle import Checked
-from service.pki.chain import MAX_CHAIN
+from service.pki.climbing import MAX_CHAIN
 from service.pki.codes import finding
 from service.pki.facts import CertificateFacts, issued_by
 from service.pki.finding import Finding

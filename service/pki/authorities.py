@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.pki.chain import MAX_CHAIN, MAX_SIGNATURES, Link, weaknesses
+from service.pki.chain import weaknesses
+from service.pki.climbing import MAX_CHAIN, MAX_SIGNATURES
 from service.pki.codes import finding
 from service.pki.coverage import check_purpose
-from service.pki.facts import issued_by
+from service.pki.facts import issued_by, name_key
 from service.pki.finding import Finding
+from service.pki.link import Link
+from service.pki.path import check_path
 
 
 def check_authorities(links: Sequence[Link], now: datetime) -> tuple[list[Link], list[Finding]]:
@@ -29,7 +32,7 @@ def check_authorities(links: Sequence[Link], now: datetime) -> tuple[list[Link],
     for link in authorities:
         if link.facts.self_signed or not link.facts.is_ca:
             continue
-        for candidate in by_subject.get(link.facts.issuer, ()):
+        for candidate in by_subject.get(name_key(link.facts.issuer), ()):
             signatures += 1
             if signatures > MAX_SIGNATURES or issued_by(link.certificate, candidate.certificate):
                 break
@@ -60,6 +63,7 @@ def check_client(chain: Sequence[Link], authorities: Sequence[Link], now: dateti
     if check_purpose(leaf, "client") is not None:
         message = "The client's extended key usage has no clientAuth."
         findings.append(finding("client.purpose", message, "Ask for one with clientAuth.", "certificate"))
+    findings += [_of_client(one) for one in check_path(below, anchor)]
     for place, link in enumerate(below):
         facts = link.facts
         if not facts.not_before <= now <= facts.not_after:
@@ -75,13 +79,18 @@ def check_client(chain: Sequence[Link], authorities: Sequence[Link], now: dateti
     return findings
 
 
+def _of_client(found: Finding) -> Finding:
+    """A fault of the path, in the words of a client's refusal."""
+    return finding("client.path", found.message, found.hint, "certificate", found.position)
+
+
 def _anchor(chain: Sequence[Link], authorities: Sequence[Link], now: datetime) -> tuple[Link | None, Sequence[Link]]:
     """The authority that issued one of the chain, a current one before others; and the part of the chain below it."""
     found: tuple[Link | None, Sequence[Link]] = (None, chain[:MAX_CHAIN])
     by_subject = _by_subject(authorities)
     signatures = 0
     for place, link in enumerate(chain[:MAX_CHAIN]):
-        for authority in by_subject.get(link.facts.issuer, ()):
+        for authority in by_subject.get(name_key(link.facts.issuer), ()):
             signatures += 1
             if signatures > MAX_SIGNATURES or not issued_by(link.certificate, authority.certificate):
                 continue
@@ -116,7 +125,7 @@ def _check(link: Link, now: datetime) -> list[Finding]:
 def _by_subject(links: Sequence[Link]) -> dict[str, list[Link]]:
     found: dict[str, list[Link]] = {}
     for link in links:
-        found.setdefault(link.facts.subject, []).append(link)
+        found.setdefault(name_key(link.facts.subject), []).append(link)
     return found
 
 

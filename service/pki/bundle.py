@@ -9,13 +9,14 @@ from datetime import datetime
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from service.pki.authorities import check_authorities, check_client
-from service.pki.chain import Link, check_chain, order_chain
+from service.pki.chain import check_chain, order_chain
 from service.pki.codes import finding as _finding
 from service.pki.coverage import Purpose, check_hosts, check_purpose
 from service.pki.facts import BundleFacts, CertificateFacts, Read, Unreadable, bundle_facts
 from service.pki.finding import Field, Finding, Severity
 from service.pki.issuance import check_issuance
 from service.pki.keys import PrivateKey
+from service.pki.link import Link
 from service.pki.pem import Block
 from service.pki.reading import Given, read_field, read_given
 from service.pki.recognised import Recognised, describe
@@ -89,12 +90,12 @@ def check_bundle(
     if not pasted.chain:
         read = describe(blocks, pasted, key, (), authorities)
         return Checked(tuple(findings), None, key, "", _pem(authorities), read)
-    ordered = order_chain(pasted.chain, expected)
+    ordered = order_chain(pasted.chain, expected, now)
     facts = bundle_facts(_read(ordered.chain), _read(authorities))
     before = len(pasted.findings)
     if not facts.chain_complete and complete_from_authorities(pasted, ordered.chain[-1]):
         findings += pasted.findings[before:]
-        ordered = order_chain(pasted.chain, expected)
+        ordered = order_chain(pasted.chain, expected, now)
         facts = bundle_facts(_read(ordered.chain), _read(authorities))
     findings += ordered.findings
     findings += _match(facts.leaf, key, kept_key_spki_sha256)
@@ -112,7 +113,7 @@ def accepts_client(client: str | bytes, ca: str, now: datetime) -> tuple[Finding
     if not below.chain or any(one.severity is Severity.ERROR for one in (*below.findings, *above.findings)):
         message = "The client certificate, or the CA, cannot be read."
         return (_finding("client.unreadable", message, "Paste PEM certificates.", "certificate"),)
-    return tuple(check_client(order_chain(below.chain, None).chain, above.authorities, now))
+    return tuple(check_client(order_chain(below.chain, None, now).chain, above.authorities, now))
 
 
 def _missing(

@@ -6,40 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cryptography import x509
-
+from service.pki.climbing import MAX_CHAIN, paths
 from service.pki.codes import finding
-from service.pki.facts import CertificateFacts, issued_by
+from service.pki.facts import name_key, same_form
 from service.pki.finding import Field, Finding
 from service.pki.keys import CURVES, MIN_RSA_BITS
+from service.pki.link import Link
+from service.pki.path import check_path, rules_of
 
-MAX_CHAIN = 10
-"""Public chains have 2 to 4 certificates; TLS stacks stop at 10 (OpenSSL counts 100, mbed TLS 8)."""
-MAX_SIGNATURES = 200
-"""Signatures verified for one chain. An honest one needs as many as it has certificates; a crafted one, with every name
-the same, would need the square of that. Go's `crypto/x509` stops at 100."""
 SOON = timedelta(days=30)
 _WEAK_SIGNATURES = ("MD2", "MD4", "MD5", "SHA-1")
 """RFC 9155, RFC 6151; browsers refuse them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A certificate, its facts, and the block it came from, counted from 1."""
-
-    certificate: x509.Certificate
-    facts: CertificateFacts
-    position: int
-
-    @property
-    def title(self) -> str:
-        """What to call it in a message."""
-        return f"Certificate {self.position} ({self.facts.title})"
-
-    @property
-    def is_version_1_root(self) -> bool:
-        """Whether it is a root from before there were extensions to say so (RFC 5280 §6.1.4 (k))."""
-        return self.facts.self_signed and self.certificate.version is x509.Version.v1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +34,18 @@ class Ordered:
     findings: tuple[Finding, ...]
 
 
-def order_chain(links: Sequence[Link], leaf_spki_sha256: str | None) -> Ordered:
+def order_chain(links: Sequence[Link], leaf_spki_sha256: str | None, now: datetime | None = None) -> Ordered:
     """The chain leaf first, from the certificates of CERT as pasted.
 
     1. Each certificate once.
     2. The leaf: the one with the key.
-    3. From there up, as far as issuers are there.
+    3. From there up, as far as issuers are there, by a path that is valid if one is.
     4. A root at the end is left out, unless it issued the leaf itself: then nothing else would show what is above.
 
     Args:
         links: at least one.
         leaf_spki_sha256: the public key that the leaf should carry, when it is known.
+        now: of several paths (renewed and cross-signed CAs) one that is valid at this time is taken.
     """
     findings: list[Finding] = []
     unique: list[Link] = []
@@ -80,7 +58,8 @@ def order_chain(links: Sequence[Link], leaf_spki_sha256: str | None) -> Ordered:
             seen.add(link.facts.fingerprint_sha256)
             unique.append(link)
     leaf = _leaf(unique, leaf_spki_sha256)
-    chain, rest = climb(leaf, unique)
+    chain = _best(leaf, unique, now)
+    rest = [link for link in unique if link not in chain]
     findings += _left_over(chain, rest)
     root: Link | None = None
     if len(chain) > 1 and chain[-1].facts.self_signed:
@@ -98,29 +77,23 @@ def order_chain(links: Sequence[Link], leaf_spki_sha256: str | None) -> Ordered:
     return Ordered(tuple(chain), root, tuple(findings))
 
 
-def climb(leaf: Link, links: Sequence[Link]) -> tuple[list[Link], list[Link]]:
-    """From the leaf up, as far as issuers are there; and what was not used.
+def _best(leaf: Link, links: Sequence[Link], now: datetime | None) -> list[Link]:
+    """The first path that is valid now; the first of all when none is, or no time is given."""
+    first: list[Link] | None = None
+    for path in paths(leaf, links):
+        if now is None or (all(_is_current(link, now) for link in path) and not _is_broken(path)):
+            return path
+        first = first or path
+    return first or [leaf]
 
-    Of several issuers with one name (a renewed or cross-signed CA) the one that lasts longest is taken, so the order in
-    which they were pasted does not matter. Each certificate is used once, so it ends.
-    """
-    by_subject: dict[str, list[Link]] = {}
-    for link in sorted(links, key=lambda one: (one.facts.not_after, one.facts.fingerprint_sha256), reverse=True):
-        by_subject.setdefault(link.facts.subject, []).append(link)
-    chain, used, signatures = [leaf], {leaf.position}, 0
-    while not chain[-1].facts.self_signed:
-        below = chain[-1]
-        for candidate in by_subject.get(below.facts.issuer, ()):
-            if candidate.position in used or signatures >= MAX_SIGNATURES:
-                continue
-            signatures += 1
-            if issued_by(below.certificate, candidate.certificate):
-                chain.append(candidate)
-                used.add(candidate.position)
-                break
-        else:
-            break
-    return chain, [link for link in links if link.position not in used]
+
+def _is_current(link: Link, now: datetime) -> bool:
+    return link.facts.not_before <= now <= link.facts.not_after
+
+
+def _is_broken(path: Sequence[Link]) -> bool:
+    anchor = path[-1] if len(path) > 1 and path[-1].facts.self_signed else None
+    return bool(check_path(path[:-1] if anchor else path, anchor))
 
 
 def check_chain(ordered: Ordered, now: datetime, *, complete: bool) -> list[Finding]:
@@ -147,12 +120,17 @@ def check_chain(ordered: Ordered, now: datetime, *, complete: bool) -> list[Find
         hint = "Is the server certificate missing?"
         findings.append(_finding("certificate.is-ca", message, hint, position=chain[0].position))
     findings += _dates(ordered, now)
+    findings += check_path(chain, ordered.root)
     for place, link in enumerate(chain):
         findings += weaknesses(link, weak_signature="chain.weak-signature" if place else "certificate.weak-signature")
-        if place and not link.facts.is_ca and not link.is_version_1_root:
+        if place and not rules_of(link.certificate).is_ca and not link.is_version_1_root:
             message = f"{link.title} signed another certificate, and is not allowed to: it is no CA."
             hint = "Ask the issuer for a certificate below a CA."
             findings.append(_finding("chain.not-a-ca", message, hint, position=link.position))
+        if place and not same_form(chain[place - 1].certificate, link.certificate):
+            message = f"{link.title} is named in another form by what it issued: clients written in Go refuse that."
+            hint = "Ask the issuer for a certificate that names it exactly."
+            findings.append(_finding("chain.name-form", message, hint, position=link.position))
     return findings
 
 
@@ -202,11 +180,16 @@ def _leaf(links: Sequence[Link], spki_sha256: str | None) -> Link:
 def _left_over(chain: Sequence[Link], rest: Sequence[Link]) -> list[Finding]:
     """The same CA in another edition is merely not needed; anything else does not belong."""
     there = {(link.facts.subject, link.facts.spki_sha256) for link in chain[1:]}
+    top = chain[-1].facts
     findings: list[Finding] = []
     for link in rest:
         if (link.facts.subject, link.facts.spki_sha256) in there:
             message = f"{link.title} was left out: another certificate of the same CA lasts longer."
             findings.append(_finding("chain.alternative-dropped", message, position=link.position))
+        elif name_key(link.facts.subject) == name_key(top.issuer) and not top.self_signed:
+            message = f"{link.title} has the name of the issuer of {top.title}, but its key did not sign it."
+            hint = "Ask the CA for the issuer of exactly this certificate: an older or newer one of that name."
+            findings.append(_finding("chain.signature", message, hint, position=link.position))
         else:
             message = f"{link.title} has no place in the chain of {chain[0].facts.title}."
             hint = "Remove it; CERT holds the server certificate and its intermediates only."

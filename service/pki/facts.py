@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,9 @@ from typing import Any, TypeVar
 from cryptography import x509
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
@@ -27,6 +31,7 @@ the last ones halves the time to read ten thousand bundles, and their memory."""
 MAX_VERIFIED_RSA_BITS, MAX_VERIFIED_EXPONENT_BITS = 16384, 64
 """OpenSSL verifies no signature beyond them (`OPENSSL_RSA_MAX_MODULUS_BITS`, `OPENSSL_RSA_MAX_PUBEXP_BITS`)."""
 
+_AROUND_SEPARATORS = re.compile(r" ?([,=+]) ?")
 _USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
 ANY_USAGE = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 """anyExtendedKeyUsage (RFC 5280 §4.2.1.12)."""
@@ -169,8 +174,9 @@ def _is_complete(chain: Sequence[Read], ca: Sequence[Read]) -> bool:
     last, facts = chain[-1]
     if len(chain) > 1 or facts.self_signed:
         return True
+    issuer = name_key(facts.issuer)
     return any(
-        one.self_signed and one.subject == facts.issuer and issued_by(last, certificate) for certificate, one in ca
+        one.self_signed and name_key(one.subject) == issuer and issued_by(last, certificate) for certificate, one in ca
     )
 
 
@@ -250,10 +256,46 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
             key.key_size > MAX_VERIFIED_RSA_BITS or key.public_numbers().e >> MAX_VERIFIED_EXPONENT_BITS
         ):
             return False
-        certificate.verify_directly_issued_by(issuer)
+        if same_form(certificate, issuer):
+            certificate.verify_directly_issued_by(issuer)
+        elif name_key(certificate.issuer.rfc4514_string()) == name_key(issuer.subject.rfc4514_string()):
+            _verify(certificate, key)
+        else:
+            return False
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, InternalError):
         return False
     return True
+
+
+def same_form(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether it names its issuer byte by byte as the issuer names itself."""
+    return certificate.issuer.public_bytes() == issuer.subject.public_bytes()
+
+
+def _verify(certificate: x509.Certificate, key: object) -> None:
+    """Verify a signature alone, where the names agree without being equal.
+
+    Raises:
+        InvalidSignature, TypeError.
+    """
+    signature, signed = certificate.signature, certificate.tbs_certificate_bytes
+    parameters, digest = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
+    match key:
+        case RSAPublicKey() if isinstance(parameters, PKCS1v15 | PSS) and digest is not None:
+            key.verify(signature, signed, parameters, digest)
+        case EllipticCurvePublicKey() if isinstance(parameters, ECDSA):
+            key.verify(signature, signed, parameters)
+        case Ed25519PublicKey():
+            key.verify(signature, signed)
+        case _:
+            raise TypeError("no such signature is verified here")
+
+
+@lru_cache(maxsize=1024)
+def name_key(rfc4514: str) -> str:
+    """A name as RFC 5280 §7.1 compares it: without regard to case and to white space that is more than one blank."""
+    plain = " ".join(rfc4514.replace("\\ ", " ").split()).casefold()
+    return _AROUND_SEPARATORS.sub(r"\1", plain)
 
 
 def _common_name(name: x509.Name) -> str | None:

@@ -11,11 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from service.pki.chain import Link
 from service.pki.codes import finding
 from service.pki.coverage import Purpose
 from service.pki.facts import ANY_USAGE, MALFORMED, despite_warnings, load_certificate
 from service.pki.finding import Field, Finding
+from service.pki.link import Link
 from service.pki.weak_keys import Weakness, weakness
 
 _PUBLIC_POLICIES: Final = frozenset(f"2.23.140.1.2.{number}" for number in (1, 2, 3)) | {"2.23.140.1.1"}

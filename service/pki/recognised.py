@@ -15,9 +15,9 @@ from service.pki.facts import MALFORMED, despite_warnings
 from service.pki.finding import Field
 
 if TYPE_CHECKING:
-    from service.pki.chain import Link
     from service.pki.facts import CertificateFacts
     from service.pki.keys import PrivateKey
+    from service.pki.link import Link
     from service.pki.pem import Block
     from service.pki.sorting import Pasted
 

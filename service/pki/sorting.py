@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from service.pki.chain import Link, climb
+from service.pki.climbing import climb
 from service.pki.codes import finding as _finding
 from service.pki.facts import Unreadable, certificate_facts, issued_by, load_certificate
 from service.pki.finding import Field, Finding
 from service.pki.keys import PrivateKey, read_private_key
+from service.pki.link import Link
 from service.pki.pem import NAMES, Block
 
 MAX_OPENED_KEYS = 4
