@@ -316,7 +316,7 @@ class Certificates:
         if checked.facts is None:
             return ()
         users = self._acting.index.snapshot().used_by(stored.name)
-        return impacts(users, stored.facts, checked.facts, self._acting.now())
+        return impacts(needs_of(users), stored.facts, checked.facts, self._acting.now())
 
     def _refuse_blocked(self, checked: Checked) -> None:
         if checked.blocked:
