@@ -12,6 +12,7 @@ from service.index.translation import translated
 from service.inventory.acting import Acting
 from service.inventory.staleness import stale
 from service.pki.bundle import Checked
+from service.pki.facts import BundleFacts
 from service.records import Annotations, bundle_path
 from vault.errors import Conflict
 
@@ -118,13 +119,18 @@ def public_half(certificate: str, ca: str, changed_by: str) -> dict[str, str]:
 
 
 def is_same(stored: CertificateView, checked: Checked) -> bool:
-    """Whether nothing would change. A key with the same public key is the same key."""
+    """Whether nothing would change. A key with the same public key is the same key; authorities have no order."""
     return (
         stored.facts is not None
+        and checked.facts is not None
         and checked.certificate == stored.certificate
-        and checked.ca == stored.ca
+        and _authorities(checked.facts) == _authorities(stored.facts)
         and (checked.private_key is None or checked.private_key.spki_sha256 == stored.facts.leaf.spki_sha256)
     )
+
+
+def _authorities(facts: BundleFacts) -> set[str]:
+    return {one.fingerprint_sha256 for one in facts.ca}
 
 
 def listed(names: Sequence[str]) -> str:

@@ -1,0 +1,117 @@
+"""Impact through the HTTP API and the pages: what is told, what is refused, what is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests import material
+from tests.material import Paste
+from tests.web.conftest import Api
+from tests.web.test_api import body_of, fresh, is_problem, new_name
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def register(api: Api, *hosts: str, **more: Any) -> tuple[str, Paste]:
+    name, pasted = new_name("impact"), fresh(*hosts, **more)
+    answer = api("POST", "/certificates", body_of(pasted, name))
+    assert answer.status_code == 201, answer.get_data(as_text=True)
+    return name, pasted
+
+
+def bind_relay(api: Api, name: str, certificate: str | None, host: str, **more: Any) -> str:
+    body = {"name": name, "host": host, "port": 443, "certificate": certificate, **more}
+    answer = api("POST", "/relays", body)
+    assert answer.status_code == 201, answer.get_data(as_text=True)
+    return f"relay-{name}"
+
+
+def rotate(api: Api, name: str, version: int = 1, **body: Any) -> Any:
+    return api("PUT", f"/certificates/{name}", body, If_Match=f'"{version}"')
+
+
+def three_relays(api: Api) -> tuple[str, dict[str, str], list[str]]:
+    """A certificate with three relays, a rotation that breaks the second, and the consumers."""
+    name, _ = register(api, "a.example.com", "b.example.com", "c.example.com")
+    consumers = [bind_relay(api, f"{name}-{one}", name, f"{one}.example.com") for one in "abc"]
+    new = fresh("a.example.com", "c.example.com")
+    return name, {"private_key": new.key, "certificate": new.certificate}, consumers
+
+
+@pytest.mark.parametrize("for_everybody", [True, False])
+def test_a_rotation_that_breaks_one_of_three_relays_names_it_and_goes_through_once_accepted(
+    api: Api, *, for_everybody: bool
+):
+    name, body, (_, broken, _) = three_relays(api)
+    refused = rotate(api, name, **body)
+    assert is_problem(refused, 422, "impact.not-accepted")
+    problem = refused.get_json()
+    assert problem["conflicts"] == [f"{broken}:host.not-covered"]
+    assert [finding["code"] for finding in problem["findings"]] == ["host.not-covered"]
+    assert broken in problem["detail"]
+    assert "b.example.com" in problem["findings"][0]["message"]
+    for whole in (f"{name}-a", f"{name}-c"):
+        assert whole not in refused.get_data(as_text=True)
+    assert api("GET", f"/certificates/{name}").get_json()["version"] == 1
+    wrong = rotate(api, name, accept=[f"relay-{name}-a:host.not-covered", "ca.dropped"], **body)
+    assert is_problem(wrong, 422, "impact.not-accepted")
+    accept = "host.not-covered" if for_everybody else f"{broken}:host.not-covered"
+    done = rotate(api, name, accept=[accept], **body)
+    assert (done.status_code, done.get_json()["version"]) == (200, 2)
+
+
+def test_a_check_with_the_name_tells_each_relay_what_changes(api: Api):
+    name, body, (first, broken, last) = three_relays(api)
+    impact = api("POST", "/checks", body | {"name": name}).get_json()["impact"]
+    told = {(one["consumer"], one["code"], one["severity"]) for one in impact}
+    assert (broken, "host.not-covered", "error") in told
+    assert impact[0]["accept"] == f"{broken}:host.not-covered"
+    assert [one["consumer"] for one in impact if one["code"] == "host.not-covered"] == [broken]
+    for consumer in (first, broken, last):
+        assert {code for who, code, _ in told if who == consumer} <= {"host.not-covered", "issuer.changed"}
+
+
+def windows(text: str) -> str:
+    return "\ufeff" + text.replace("\n", "\r\n")
+
+
+def mailed(text: str) -> str:
+    return "Hello,\n\nhere it is:\n" + "".join(f"    {line}\n" for line in text.splitlines()) + "\nRegards\n"
+
+
+def as_it_is(text: str) -> str:
+    return text
+
+
+def turned_round(text: str) -> str:
+    blocks = text.split("-----END CERTIFICATE-----\n")[:-1]
+    return "".join(f"{block}-----END CERTIFICATE-----\n" for block in reversed(blocks))
+
+
+@pytest.mark.parametrize("decorate", [as_it_is, windows, mailed])
+@pytest.mark.parametrize("order", [as_it_is, turned_round])
+@pytest.mark.parametrize("key_pasted", [True, False])
+def test_the_same_material_however_it_is_pasted_makes_no_version(
+    api: Api, decorate: Callable[[str], str], order: Callable[[str], str], *, key_pasted: bool
+):
+    name, pasted = register(api, "a.example.com", client_ca=True)
+    body = {"certificate": decorate(order(pasted.certificate)), "ca": decorate(order(pasted.ca))}
+    if key_pasted:
+        body["private_key"] = decorate(pasted.key)
+    answer = rotate(api, name, **body)
+    assert (answer.status_code, answer.get_json()["version"]) == (200, 1), answer.get_data(as_text=True)
+    assert len(api("GET", f"/certificates/{name}/versions").get_json()["items"]) == 1
+
+
+def test_the_same_authorities_in_another_order_make_no_version(api: Api):
+    name, _ = register(api, "a.example.com")
+    one, two = (material.root(f"Clients {number}", now=now()).pem for number in (1, 2))
+    assert rotate(api, name, ca=one + two).get_json()["version"] == 2
+    assert rotate(api, name, 2, ca=two + one).get_json()["version"] == 2
+    assert rotate(api, name, 2, ca=two).get_json()["version"] == 3
