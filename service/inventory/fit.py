@@ -59,17 +59,40 @@ def _any_purpose(facts: BundleFacts) -> Purpose:
     return "client" if "clientAuth" in usages and ANY_USAGE not in usages else "server"
 
 
-def refuse_misfit(facts: BundleFacts, need: Need, accept: Sequence[str], now: datetime) -> None:
-    """Refuse to bind a consumer to a certificate that does not fit it.
+def refuse_misfit(
+    facts: BundleFacts, need: Need, accept: Sequence[str], now: datetime, *, present: BundleFacts | None = None
+) -> None:
+    """Refuse to bind a consumer to a certificate that does not fit it, or that harms those who rely on the present one.
+
+    Args:
+        present: what a consumer with the same need is bound to now; None when to nothing.
 
     Raises:
-        Refused: `binding.does-not-fit`, with every finding.
+        Refused: `binding.does-not-fit`, with every finding; `impact.not-accepted`, with a finding per harm.
     """
     findings = fit(facts, need, now).findings
     errors = [one for one in findings if one.severity is Severity.ERROR and not accepted(need.consumer, one, accept)]
+    fitting = {one.code for one in findings}
+    harms = [
+        one
+        for one in binding_impacts(need, present, facts, now)
+        if one.harmful and one.code not in fitting and not accepted(need.consumer, one, accept)
+    ]
+    told = (*findings, *(one.as_finding() for one in harms))
     if errors:
         detail = f"The certificate does not fit {need.consumer}: {errors[0].message}"
-        raise Refused(detail, code="binding.does-not-fit", findings=findings)
+        raise Refused(detail, code="binding.does-not-fit", findings=told)
+    if harms:
+        conflicts = [one.acceptance for one in harms]
+        raise Refused(harms[0].message, code="impact.not-accepted", findings=told, conflicts=conflicts)
+
+
+def binding_impacts(need: Need, present: BundleFacts | None, chosen: BundleFacts, now: datetime) -> tuple[Impact, ...]:
+    """What changes for one consumer that goes from its present certificate to another.
+
+    The other one is chosen now: that the present one did not fit either excuses nothing.
+    """
+    return impacts((need,), present, chosen, now, excusing=False)
 
 
 def accepted(consumer: str, finding: Finding | Impact, accept: Sequence[str]) -> bool:
@@ -77,12 +100,15 @@ def accepted(consumer: str, finding: Finding | Impact, accept: Sequence[str]) ->
     return finding.code in accept or f"{consumer}:{finding.code}" in accept
 
 
-def impacts(needs: Sequence[Need], old: BundleFacts | None, new: BundleFacts, now: datetime) -> tuple[Impact, ...]:
-    """What replacing `old` by `new` does to each consumer, the harmful first. What was wrong before is no new harm.
+def impacts(
+    needs: Sequence[Need], old: BundleFacts | None, new: BundleFacts, now: datetime, *, excusing: bool = True
+) -> tuple[Impact, ...]:
+    """What replacing `old` by `new` does to each consumer, the harmful first.
 
     Args:
         needs: of those who use, or will use, the certificate.
         old: None when there was none, or it cannot be read; then everything that is wrong is news.
+        excusing: whether what was wrong before is told as a warning only.
     """
     changed = differences(old, new) if old else NO_DIFFERENCES
     if changed.lost:
@@ -91,7 +117,7 @@ def impacts(needs: Sequence[Need], old: BundleFacts | None, new: BundleFacts, no
     told = tuple(_told(changed))
     found: list[Impact] = []
     for need in needs:
-        found += _misfits(need, old, new, now)
+        found += _misfits(need, old if excusing else None, new, now)
         if need.mtls:
             found += _of_authorities(need.consumer, changed, still_some=bool(new.ca))
         found += (impact(need.consumer, *one) for one in told)

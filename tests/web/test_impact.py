@@ -115,3 +115,23 @@ def test_the_same_authorities_in_another_order_make_no_version(api: Api):
     assert rotate(api, name, ca=one + two).get_json()["version"] == 2
     assert rotate(api, name, 2, ca=two + one).get_json()["version"] == 2
     assert rotate(api, name, 2, ca=two).get_json()["version"] == 3
+
+
+def test_a_binding_that_drops_the_authority_of_mtls_clients_has_to_be_accepted(api: Api):
+    first, _ = register(api, "a.example.com", client_ca=True)
+    second, _ = register(api, "a.example.com", client_ca=True)
+    consumer = bind_relay(api, f"{first}-mtls", first, "a.example.com", tls_mode="mtls")
+    path = f"/relays/{first}-mtls/certificate"
+    refused = api("PUT", path, {"certificate": second})
+    assert is_problem(refused, 422, "impact.not-accepted")
+    assert refused.get_json()["conflicts"] == [f"{consumer}:ca.dropped"]
+    bound = api("PUT", path, {"certificate": second, "accept": [f"{consumer}:ca.dropped"]})
+    assert (bound.status_code, bound.get_json()["certificate"]) == (200, second)
+
+
+def test_a_misfit_is_not_excused_by_the_present_certificate_when_another_is_bound(api: Api):
+    first, _ = register(api, "a.example.com")
+    second, _ = register(api, "b.example.com")
+    bind_relay(api, f"{first}-misfit", first, "c.example.com", accept=["host.not-covered"])
+    answer = api("PUT", f"/relays/{first}-misfit/certificate", {"certificate": second})
+    assert is_problem(answer, 422, "binding.does-not-fit")

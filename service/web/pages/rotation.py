@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import flash, render_template, request, url_for
@@ -12,15 +10,15 @@ from markupsafe import Markup
 
 from service.errors import Problem
 from service.index import CertificateView
-from service.inventory.impact import Impact
 from service.inventory.profile import CheckReport
 from service.pki.facts import BundleFacts
 from service.pki.finding import Finding, Severity
 from service.web import filters, identity
-from service.web.pages import checks, consumers, frame
+from service.web.pages import checks, frame
 from service.web.pages.blueprint import pages
 from service.web.pages.certificate import viewed
 from service.web.pages.forms import RotateForm
+from service.web.pages.impacts import impact_groups
 
 NO_KEY: Final = Finding(
     code="key.missing",
@@ -29,33 +27,6 @@ NO_KEY: Final = Finding(
     hint="Paste the new private key, or tick “Keep the current key”.",
     field="private_key",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ImpactRow:
-    """What happens to one consumer. A harmful row carries the key that accepts it."""
-
-    key: str
-    title: str
-    message: str
-    hint: str
-    harmful: bool
-
-
-def impact_rows(impacts: Sequence[Impact]) -> list[ImpactRow]:
-    """The impacts, the harmful first."""
-    snapshot = frame.snapshot()
-    rows = [
-        ImpactRow(
-            it.acceptance,
-            consumers.named(snapshot, it.consumer).title,
-            it.message.removeprefix(f"{it.consumer}: "),
-            it.hint,
-            it.harmful,
-        )
-        for it in impacts
-    ]
-    return sorted(rows, key=lambda row: (not row.harmful, row.title))
 
 
 def names_of(facts: BundleFacts | None) -> tuple[str, ...]:
@@ -111,7 +82,7 @@ def _show(view: CertificateView, form: RotateForm, report: CheckReport | None, *
         section="certificates",
         rotating=True,
         form=form,
-        impacts=impact_rows(report.impact) if report else [],
+        impacts=impact_groups(report.impact) if report else [],
         accepted=request.form.getlist("accept"),
         consumer_count=len(frame.snapshot().used_by(view.name)),
         **(context | more),
@@ -178,7 +149,7 @@ def certificate_rotate_check(name: str) -> ResponseReturnValue:
     del context["by_field"]["name"]
     impact = render_template(
         "certificates/_impact.html",
-        impacts=impact_rows(report.impact) if report else [],
+        impacts=impact_groups(report.impact) if report else [],
         accepted=request.form.getlist("accept"),
         consumer_count=len(frame.snapshot().used_by(name)),
         checked=report is not None,
