@@ -11,6 +11,7 @@ from service.index import CertificateView, Index, ListQuery, Page, list_certific
 from service.index.translation import translated
 from service.inventory.acting import UNFINISHED, Acting
 from service.inventory.bundles import annotate, delete, is_same, listed, refuse_used, store, taken
+from service.inventory.clients import refusals_of_client
 from service.inventory.elsewhere import offered, offers, seen_elsewhere
 from service.inventory.fit import accepted, fit, impacts, needs_of
 from service.inventory.impact import Impact
@@ -243,6 +244,17 @@ class Certificates:
         metadata = self._acting.index.versions(name)
         facts = [self._version_facts(name, one, metadata.current_version) for one in metadata.versions]
         return tuple(reversed(facts))
+
+    def check_client(self, name: str, certificate: str) -> tuple[Finding, ...]:
+        """Why an mTLS relay with this certificate would refuse a client; empty when it would accept it. Stores nothing.
+
+        Args:
+            certificate: of the client, with its intermediates.
+
+        Raises:
+            Missing; InUse `certificate.deleted`; Refused `certificate.unreadable`.
+        """
+        return refusals_of_client(self._view(name), certificate, self._acting.now())
 
     # What several of them need
 

@@ -135,3 +135,54 @@ def test_a_misfit_is_not_excused_by_the_present_certificate_when_another_is_boun
     bind_relay(api, f"{first}-misfit", first, "c.example.com", accept=["host.not-covered"])
     answer = api("PUT", f"/relays/{first}-misfit/certificate", {"certificate": second})
     assert is_problem(answer, 422, "binding.does-not-fit")
+
+
+def clients_of(api: Api) -> tuple[str, material.Issued]:
+    """A certificate whose CA field holds the authority of its clients."""
+    name, pasted = new_name("impact"), fresh("a.example.com")
+    authority = material.root("Clients CA", now=now())
+    body = body_of(pasted, name) | {"ca": authority.pem}
+    assert api("POST", "/certificates", body).status_code == 201
+    return name, authority
+
+
+def test_a_client_of_the_stored_authority_would_be_accepted(api: Api):
+    name, authority = clients_of(api)
+    below = material.intermediate(authority, now=now())
+    for issuer in (authority, below):
+        client = material.issue("client", issuer=issuer, usages=material.CLIENT, now=now())
+        answer = api("POST", f"/certificates/{name}/client-checks", {"certificate": client.chain})
+        assert (answer.status_code, answer.get_json()) == (200, {"accepted": True, "findings": []})
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"usages": material.SERVER}, "client.purpose"),
+        ({"days": -1}, "client.expired"),
+        ({"issuer": material.root("Others", now=now())}, "client.not-issued-by-ca"),
+    ],
+)
+def test_a_client_that_would_be_refused_is_told_why(api: Api, more: dict[str, Any], code: str):
+    name, authority = clients_of(api)
+    client = material.issue("client", **{"issuer": authority, "usages": material.CLIENT, "now": now()} | more)
+    found = api("POST", f"/certificates/{name}/client-checks", {"certificate": client.pem}).get_json()
+    assert found["accepted"] is False
+    assert [finding["code"] for finding in found["findings"]] == [code]
+
+
+def test_without_a_ca_or_a_certificate_no_client_would_be_accepted(api: Api):
+    name, pasted = register(api, "a.example.com")
+    path = f"/certificates/{name}/client-checks"
+    found = api("POST", path, {"certificate": pasted.certificate}).get_json()
+    assert (found["accepted"], [one["code"] for one in found["findings"]]) == (False, ["ca.missing"])
+    withca, _ = clients_of(api)
+    for nothing in ("", "nothing", pasted.key, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
+        answer = api("POST", f"/certificates/{withca}/client-checks", {"certificate": nothing})
+        assert [one["code"] for one in answer.get_json()["findings"]] == ["client.unreadable"]
+        assert "PRIVATE" not in answer.get_data(as_text=True)
+    assert is_problem(
+        api("POST", "/certificates/no-such/client-checks", {"certificate": ""}), 404, "certificate.missing"
+    )
+    assert api("DELETE", f"/certificates/{name}").status_code == 204
+    assert is_problem(api("POST", path, {"certificate": ""}), 409, "certificate.deleted")

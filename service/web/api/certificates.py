@@ -42,6 +42,12 @@ class Rotation(Struct, forbid_unknown_fields=True):
     accept: Codes = []
 
 
+class ClientToCheck(Struct, forbid_unknown_fields=True):
+    """A client's certificate, PEM, with its intermediates. Its key is not needed."""
+
+    certificate: str
+
+
 class Description(Struct, forbid_unknown_fields=True):
     """What people read about a certificate. What is absent is kept."""
 
@@ -225,3 +231,18 @@ def certificate_versions(name: str) -> shapes.Versions:
     """`GET /certificates/{name}/versions`."""
     versions = identity.inventory().certificates.versions(name)
     return shapes.Versions(items=[shapes.version(one) for one in versions])
+
+
+@call(
+    "POST",
+    "/certificates/<name>/client-checks",
+    tag=TAG,
+    summary="Whether an mTLS relay with this certificate would accept a client, and why not. Stores nothing.",
+    body=ClientToCheck,
+    answer=shapes.ClientCheck,
+    problems=(400, 401, 404, 409, 413, 415, 422, 503),
+    changes=False,
+)
+def check_client(name: str, body: ClientToCheck) -> shapes.ClientCheck:
+    """`POST /certificates/{name}/client-checks`."""
+    return shapes.client_check(identity.inventory().certificates.check_client(name, body.certificate))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -11,7 +12,7 @@ from service.index import CertificateView
 from service.index.listing import ListItem, Page
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts
 from service.pki.coverage import Coverage
-from service.pki.finding import Finding
+from service.pki.finding import Finding, Severity
 from service.records import Cluster, Provider, Relay
 from service.web.api.facts import FactsShape, facts
 from service.web.api.words import (
@@ -186,6 +187,13 @@ class CheckShape(msgspec.Struct, frozen=True):
     impact: list[ImpactShape]
     blocks: list[BlockShape]
     offers: list[OfferShape]
+
+
+class ClientCheck(msgspec.Struct, frozen=True):
+    """Whether an mTLS relay would accept a client; each reason why not."""
+
+    accepted: bool
+    findings: list[FindingShape]
 
 
 class RelayShape(msgspec.Struct, frozen=True):
@@ -364,6 +372,12 @@ def check(report: CheckReport) -> CheckShape:
         ],
         offers=[OfferShape(title=one.title, held_by=one.held_by, certificate=one.certificate) for one in report.offers],
     )
+
+
+def client_check(refusals: Sequence[Finding]) -> ClientCheck:
+    """Whether a client would be accepted."""
+    accepted = not any(one.severity is Severity.ERROR for one in refusals)
+    return ClientCheck(accepted=accepted, findings=[finding(one) for one in refusals])
 
 
 def relay(one: Relay) -> RelayShape:

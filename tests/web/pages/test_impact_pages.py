@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tests import material
 from tests.material import BOTH
 from tests.web.conftest import Api
 from tests.web.pages.conftest import Visitor, words
 from tests.web.test_api import fresh
-from tests.web.test_impact import bind_relay, register
+from tests.web.test_impact import bind_relay, clients_of, now, register
 
 
 def boxes(text: str) -> list[str]:
@@ -76,3 +77,18 @@ def test_the_rotate_page_groups_what_happens_by_consumer_and_asks_only_about_har
     assert said.count("before the present one") == 2
     harmed, whole = (page.text.index(f'href="/relays/{name}-{one}"') for one in "ba")
     assert harmed < whole
+
+
+def test_the_relays_tab_answers_whether_a_client_would_be_accepted(admin: Visitor, auditor: Visitor, api: Api):
+    name, authority = clients_of(api)
+    client = material.issue("client", issuer=authority, usages=material.CLIENT, now=now())
+    server = material.issue("server", issuer=authority, now=now())
+    path = f"/certificates/{name}/relays"
+    assert "Would this client certificate be accepted?" in words(admin.get(path))
+    for visitor in (admin, auditor):
+        assert "Yes. A relay in mTLS mode" in words(visitor.post(path, {"client": client.pem}))
+    refused = admin.post(path, {"client": server.pem + server.key_pem})
+    assert "No. Error: The client's extended key usage has no clientAuth." in words(refused)
+    assert server.key_pem.splitlines()[1] not in refused.text
+    empty = admin.post(path, {"client": " "})
+    assert (empty.status_code, "Paste the client's certificate." in words(empty)) == (422, True)
