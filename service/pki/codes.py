@@ -114,6 +114,7 @@ SEVERITIES: Final = MappingProxyType(
         # what a change does to a consumer
         "ca.dropped": _E,
         "ca.added": _W,
+        "ca.overlap-over": _W,
         "names.lost": _W,
         "names.gained": _I,
         "key-type.changed": _W,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests import material
 from tests.material import Paste
-from tests.web.conftest import Api
+from tests.web.conftest import Api, Console
 from tests.web.test_api import body_of, fresh, is_problem, new_name
 
 
@@ -186,3 +186,89 @@ def test_without_a_ca_or_a_certificate_no_client_would_be_accepted(api: Api):
     )
     assert api("DELETE", f"/certificates/{name}").status_code == 204
     assert is_problem(api("POST", path, {"certificate": ""}), 409, "certificate.deleted")
+
+
+def in_days(days: int) -> str:
+    return (now().date() + timedelta(days=days)).isoformat()
+
+
+def mtls(api: Api) -> tuple[str, material.Issued, material.Issued]:
+    """A certificate with an mTLS relay, the authority of its clients, and their next authority."""
+    name, old = clients_of(api)
+    bind_relay(api, f"{name}-mtls", name, "a.example.com", tls_mode="mtls")
+    return name, old, material.root("Clients CA of next year", now=now())
+
+
+def would_accept(api: Api, name: str, authority: material.Issued) -> bool:
+    client = material.issue("client", issuer=authority, usages=material.CLIENT, now=now())
+    answer = api("POST", f"/certificates/{name}/client-checks", {"certificate": client.pem})
+    return bool(answer.get_json()["accepted"])
+
+
+def test_the_old_ca_is_kept_beside_the_new_one_until_a_date_in_one_version(api: Api):
+    name, old, new = mtls(api)
+    assert is_problem(rotate(api, name, ca=new.pem), 422, "impact.not-accepted")
+    until = in_days(30)
+    impact = api("POST", "/checks", {"name": name, "ca": new.pem, "keep_ca_until": until}).get_json()["impact"]
+    assert {(one["code"], one["severity"]) for one in impact} == {("ca.added", "warning")}
+    done = rotate(api, name, ca=new.pem, keep_ca_until=until)
+    body = done.get_json()
+    assert (done.status_code, body["version"], body["ca"]) == (200, 2, new.pem + old.pem)
+    assert body["ca_overlap"] == {"until": until, "authorities": ["Clients CA"]}
+    assert would_accept(api, name, old)
+    assert would_accept(api, name, new)
+    assert api("GET", f"/certificates/{name}").get_json()["ca_overlap"] == body["ca_overlap"]
+
+
+def test_an_overlap_goes_on_is_prolonged_and_ends(api: Api):
+    name, old, new = mtls(api)
+    assert rotate(api, name, ca=new.pem, keep_ca_until=in_days(30)).get_json()["version"] == 2
+    same = rotate(api, name, 2, ca=new.pem, keep_ca_until=in_days(30)).get_json()
+    assert same["version"] == 2  # nothing changes
+    renewed = fresh("a.example.com")
+    body = {"private_key": renewed.key, "certificate": renewed.certificate}
+    carried = rotate(api, name, 2, **body).get_json()
+    assert (carried["version"], carried["ca_overlap"]) == (3, same["ca_overlap"])
+    longer = rotate(api, name, 3, ca=new.pem, keep_ca_until=in_days(60)).get_json()
+    assert (longer["version"], longer["ca_overlap"]["until"]) == (4, in_days(60))
+    assert longer["ca"] == new.pem + old.pem
+    assert is_problem(rotate(api, name, 4, ca=new.pem), 422, "impact.not-accepted")
+    ended = rotate(api, name, 4, ca=new.pem, accept=["ca.dropped"]).get_json()
+    assert (ended["version"], ended["ca"], ended["ca_overlap"]) == (5, new.pem, None)
+    assert not would_accept(api, name, old)
+
+
+def test_after_the_date_nothing_is_removed_and_a_finding_says_so(console: Console, api: Api):
+    name, old, new = mtls(api)
+    body = rotate(api, name, ca=new.pem, keep_ca_until=in_days(5)).get_json()
+    assert "ca.overlap-over" not in {finding["code"] for finding in body["findings"]}
+    console.clock.ahead = timedelta(days=6)
+    try:
+        later = api("GET", f"/certificates/{name}").get_json()
+    finally:
+        console.clock.ahead = timedelta()
+    assert [(one["code"], one["severity"]) for one in later["findings"] if one["code"].startswith("ca.")] == [
+        ("ca.overlap-over", "warning")
+    ]
+    assert (later["version"], later["ca"], later["ca_overlap"]) == (2, new.pem + old.pem, body["ca_overlap"])
+
+
+@pytest.mark.parametrize(
+    "day", [0, -1, 399, 100_000, "", "tomorrow", "2027-02-30", "20270131", "2027-W05-7", "٢٠٢٧-٠١-٣١", " 2027-01-31"]
+)
+def test_a_bad_date_has_one_refusal_and_nothing_is_written(api: Api, day: int | str):
+    name, _, new = mtls(api)
+    refused = rotate(api, name, ca=new.pem, keep_ca_until=in_days(day) if isinstance(day, int) else day)
+    assert is_problem(refused, 422, "overlap.date")
+    assert [finding["code"] for finding in refused.get_json()["findings"]] == ["overlap.date"]
+    now_stored = api("GET", f"/certificates/{name}").get_json()
+    assert (now_stored["version"], now_stored["ca_overlap"]) == (1, None)
+
+
+def test_the_first_and_the_last_day_are_allowed_and_without_a_dropped_ca_there_is_nothing_to_keep(api: Api):
+    for day in (1, 398):
+        name, _, new = mtls(api)
+        assert rotate(api, name, ca=new.pem, keep_ca_until=in_days(day)).status_code == 200
+    name, old, new = mtls(api)
+    for body in ({}, {"ca": old.pem + new.pem}):
+        assert is_problem(rotate(api, name, keep_ca_until=in_days(9), **body), 422, "overlap.nothing-dropped")

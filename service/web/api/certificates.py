@@ -33,12 +33,16 @@ class NewCertificate(Struct, forbid_unknown_fields=True):
 
 
 class Rotation(Struct, forbid_unknown_fields=True):
-    """A rotation. What is absent is kept; `ca: ""` removes the CA; `accept` names harmful impacts."""
+    """A rotation. What is absent is kept; `ca: ""` removes the CA; `accept` names harmful impacts.
+
+    `keep_ca_until` (a day, `2027-01-31`) keeps the authorities that this would drop beside the new ones.
+    """
 
     private_key: str | None = None
     certificate: str | None = None
     ca: str | None = None
     passphrase: str | None = None
+    keep_ca_until: Annotated[str, Meta(max_length=40)] | None = None
     accept: Codes = []
 
 
@@ -156,6 +160,7 @@ def rotate_certificate(name: str, body: Rotation) -> Answer:
         certificate=body.certificate,
         ca=body.ca,
         passphrase=body.passphrase,
+        keep_ca_until=body.keep_ca_until,
         accept=body.accept,
     )
     return Answer(shapes.certificate(profile), profile.view.version)

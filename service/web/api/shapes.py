@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, Protocol
 
 import msgspec
 
 from service.index import CertificateView
 from service.index.listing import ListItem, Page
+from service.inventory.overlap import Overlap
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts
 from service.pki.coverage import Coverage
 from service.pki.finding import Finding, Severity
@@ -68,6 +69,13 @@ class BoundCluster(msgspec.Struct, frozen=True):
     coverage: CoverageShape | None
 
 
+class CaOverlap(msgspec.Struct, frozen=True):
+    """Authorities of the CA field that are kept beside the new ones until the end of a day (UTC)."""
+
+    until: date
+    authorities: list[str]
+
+
 class CertificateShape(msgspec.Struct, frozen=True):
     """A certificate without its key. `facts` is null when it is deleted or was written by hand and cannot be read."""
 
@@ -87,6 +95,7 @@ class CertificateShape(msgspec.Struct, frozen=True):
     updated_at: Moment
     changed_by: str
     deleted: bool
+    ca_overlap: CaOverlap | None
 
 
 class UsedBy(msgspec.Struct, frozen=True):
@@ -314,6 +323,7 @@ def certificate(profile: CertificateProfile) -> CertificateShape:
         updated_at=view.updated_at,
         changed_by=view.changed_by,
         deleted=view.deleted,
+        ca_overlap=_overlap(profile.overlap, view),
     )
 
 
@@ -450,6 +460,10 @@ def enrollment(issued: Issued) -> EnrollmentShape:
     return EnrollmentShape(
         wrapping_token=issued.wrapping_token.reveal(), role_id=issued.role_id, expires_at=issued.expires_at
     )
+
+
+def _overlap(kept: Overlap | None, view: CertificateView) -> CaOverlap | None:
+    return CaOverlap(until=kept.until, authorities=list(kept.authorities(view.facts))) if kept else None
 
 
 def _coverage(found: Coverage | None) -> CoverageShape | None:

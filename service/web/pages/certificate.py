@@ -79,8 +79,18 @@ def _profile(template: str, tab: str, view: CertificateView, **more: Any) -> str
 def certificate(name: str) -> ResponseReturnValue:
     """The overview."""
     view = viewed(name)
-    findings = frame.inventory().certificates.get(name).findings if view.facts else ()
-    return _profile("certificates/overview.html", "overview", view, profile_findings=findings)
+    profile = frame.inventory().certificates.get(name)
+    overlap = profile.overlap
+    kept = overlap.authorities(view.facts) if overlap else ()
+    return _profile(
+        "certificates/overview.html",
+        "overview",
+        view,
+        profile_findings=profile.findings,
+        overlap=overlap,
+        overlap_is_over=overlap is not None and overlap.is_over(frame.now()),
+        kept=kept,
+    )
 
 
 def _rows(name: str, snapshot: Snapshot, view: CertificateView) -> list[CoverageRow]:

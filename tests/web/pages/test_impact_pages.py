@@ -10,7 +10,7 @@ from tests.material import BOTH
 from tests.web.conftest import Api
 from tests.web.pages.conftest import Visitor, words
 from tests.web.test_api import fresh
-from tests.web.test_impact import bind_relay, clients_of, now, register
+from tests.web.test_impact import bind_relay, clients_of, in_days, mtls, now, register
 
 
 def boxes(text: str) -> list[str]:
@@ -92,3 +92,26 @@ def test_the_relays_tab_answers_whether_a_client_would_be_accepted(admin: Visito
     assert server.key_pem.splitlines()[1] not in refused.text
     empty = admin.post(path, {"client": " "})
     assert (empty.status_code, "Paste the client's certificate." in words(empty)) == (422, True)
+
+
+def test_the_rotate_page_offers_to_keep_the_old_ca_and_the_overview_says_until_when(admin: Visitor, api: Api):
+    name, _, new = mtls(api)
+    path = f"/certificates/{name}/rotate"
+    fields = {"expect_version": "1", "keep_key": "y", "ca": new.pem}
+    assert "keep_ca_until" not in admin.get(path).text
+    live = admin.post(f"{path}/check", fields, HX_Request="true")
+    assert f'name="keep_ca_until" value="{in_days(30)}" min="{in_days(1)}" max="{in_days(398)}"' in live.text
+    assert boxes(live.text) == [f"relay-{name}-mtls:ca.dropped"]
+    kept = fields | {"keep_ca": "yes", "keep_ca_until": in_days(20)}
+    for url, more in ((path, {"preview": "yes"}), (f"{path}/check", {})):
+        seen = admin.post(url, kept | more)
+        assert (seen.status_code, boxes(seen.text)) == (200, [])
+        assert f'value="{in_days(20)}"' in seen.text
+    for bad in (in_days(0), "soon"):
+        refused = admin.post(path, kept | {"keep_ca_until": bad})
+        assert refused.status_code == 422
+        assert f"Give a day from {in_days(1)} to {in_days(398)}." in words(refused)
+        assert "keep_ca_until" in refused.text
+        assert admin.post(f"{path}/check", kept | {"keep_ca_until": bad}).status_code == 200
+    assert admin.post(path, kept).status_code == 303
+    assert f"Clients CA is kept until {in_days(20)}" in words(admin.get(f"/certificates/{name}"))
