@@ -29,9 +29,9 @@ class ImpactGroup:
     lines: tuple[ImpactLine, ...]
 
     @property
-    def rank(self) -> int:
-        """Groups with harm come first."""
-        return 0 if any(line.harmful for line in self.lines) else 1
+    def harmful(self) -> bool:
+        """Whether something here has to be accepted."""
+        return any(line.harmful for line in self.lines)
 
 
 def impact_groups(impacts: Sequence[Impact]) -> list[ImpactGroup]:
@@ -45,7 +45,7 @@ def impact_groups(impacts: Sequence[Impact]) -> list[ImpactGroup]:
     for consumer, found in lines.items():
         named = consumers.named(snapshot, consumer)
         groups.append(ImpactGroup(consumer, named.title, named.href, tuple(found)))
-    return sorted(groups, key=lambda group: (group.rank, group.title))
+    return sorted(groups, key=lambda group: (not group.harmful, group.title))
 
 
 def _sentence(one: Impact) -> str:

@@ -115,3 +115,14 @@ def test_the_rotate_page_offers_to_keep_the_old_ca_and_the_overview_says_until_w
         assert admin.post(f"{path}/check", kept | {"keep_ca_until": bad}).status_code == 200
     assert admin.post(path, kept).status_code == 303
     assert f"Clients CA is kept until {in_days(20)}" in words(admin.get(f"/certificates/{name}"))
+
+
+def test_a_rotation_without_harm_says_so_and_still_tells_what_changes(admin: Visitor, api: Api):
+    name, _ = register(api, "a.example.com")
+    bind_relay(api, f"{name}-well", name, "a.example.com")
+    new = fresh("a.example.com", "more.example.com")
+    fields = {"expect_version": "1", "private_key": new.key, "certificate": new.certificate, "preview": "yes"}
+    page = admin.post(f"/certificates/{name}/rotate", fields)
+    assert "1 consumer will read the new version. No harm is foreseen" in words(page)
+    assert "more.example.com will be covered as well" in words(page)
+    assert boxes(page.text) == []
