@@ -51,4 +51,4 @@ def impact_groups(impacts: Sequence[Impact]) -> list[ImpactGroup]:
 def _sentence(one: Impact) -> str:
     text = one.message.removeprefix(f"{one.consumer}: ")
     first_word = text.partition(" ")[0]
-    return text if "." in first_word else text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:] if first_word.isalpha() and first_word.islower() else text
