@@ -26,6 +26,8 @@ FEW: Final = 16
 CONCURRENCY: Final = 24
 CHANGED_BY: Final = "changed_by"
 """The field of the public half that says who wrote the version."""
+CA_OVERLAP: Final = "ca_overlap"
+"""The field of the public half that says which authorities of the CA are kept until when (`2027-01-31 <sha256> …`)."""
 T = TypeVar("T")
 Half = PublicHalf | str
 """A public half, or why it cannot be read."""
@@ -40,6 +42,7 @@ class Content:
     ca: str
     changed_by: str
     problem: str
+    ca_overlap: str = ""
 
 
 def content_of(half: Half) -> Content:
@@ -57,7 +60,7 @@ def content_of(half: Half) -> Content:
     except (Unreadable, ValueError, IndexError):
         problem = "The certificate that stands in its public half cannot be read. Rotate it here to put that right."
         return Content(None, "", "", changed_by, problem)
-    return Content(facts, certificate, ca, changed_by, "")
+    return Content(facts, certificate, ca, changed_by, "", half.values.get(CA_OVERLAP, ""))
 
 
 def deleted(metadata: Metadata, now: datetime) -> bool:
@@ -79,6 +82,7 @@ def certificate_view(name: str, metadata: Metadata, content: Content | None) -> 
         certificate=content.certificate if content else "",
         ca=content.ca if content else "",
         changed_by=content.changed_by if content else "",
+        ca_overlap=content.ca_overlap if content else "",
         created_at=metadata.created_at,
         updated_at=current.created_at if current else metadata.updated_at,
         deleted=content is None,

@@ -25,6 +25,7 @@ class CertificateView:
         certificate: PEM, leaf first; empty when `facts` is None.
         ca: PEM; empty when there is none.
         changed_by: who wrote the current version; empty when Keystead did not write it.
+        ca_overlap: which authorities of the CA are kept until when, as it is stored; empty when none.
         created_at: when its first version was written.
         updated_at: when the current version was written.
         deleted: whether it is deleted (and can be restored).
@@ -47,6 +48,7 @@ class CertificateView:
     updated_at: datetime
     deleted: bool = False
     problem: str = ""
+    ca_overlap: str = ""
     expires_at: datetime | None = None
     haystack: str = field(default="", repr=False, compare=False)
     sort_texts: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -69,6 +71,7 @@ def view_of(
     updated_at: datetime,
     deleted: bool,
     problem: str,
+    ca_overlap: str = "",
 ) -> CertificateView:
     """A view, with its search text made once."""
     said = [name, annotations.display_name, annotations.comment]
@@ -92,6 +95,7 @@ def view_of(
         updated_at=updated_at,
         deleted=deleted,
         problem=problem,
+        ca_overlap=ca_overlap,
         expires_at=expires_at,
         haystack="\n".join(said).casefold(),
         sort_texts={

@@ -7,11 +7,13 @@ from typing import Final
 
 from service.errors import InUse, Problem
 from service.index import CertificateView, Snapshot
-from service.index.scan import CHANGED_BY
+from service.index.scan import CA_OVERLAP, CHANGED_BY
 from service.index.translation import translated
 from service.inventory.acting import Acting
+from service.inventory.overlap import Overlap, overlap_of
 from service.inventory.staleness import stale
 from service.pki.bundle import Checked
+from service.pki.facts import BundleFacts
 from service.records import Annotations, bundle_path
 from vault.errors import Conflict
 
@@ -20,19 +22,26 @@ MAX_NAMES_SHOWN: Final = 10
 
 
 def store(
-    acting: Acting, name: str, checked: Checked, *, expect_version: int, stored: CertificateView | None = None
+    acting: Acting,
+    name: str,
+    checked: Checked,
+    *,
+    expect_version: int,
+    stored: CertificateView | None = None,
+    overlap: Overlap | None = None,
 ) -> int:
     """Store a bundle as one version, and return its number: a merge patch without the key when that is kept.
 
     Args:
         expect_version: 0 for a new certificate.
         stored: what it replaces.
+        overlap: the authorities that are kept until a date.
 
     Raises:
         Stale; InUse `certificate.exists`.
     """
     documents = acting.vault.documents
-    public = public_half(checked.certificate, checked.ca, acting.who)
+    public = public_half(checked.certificate, checked.ca, acting.who, overlap.stored() if overlap else "")
     fields = {"certificate": checked.certificate, "ca": checked.ca}
     conflict = False
     version = 0
@@ -42,7 +51,9 @@ def store(
                 fields["private_key"] = checked.private_key.pem()
                 version = documents.write(bundle_path(name), fields, expect_version=expect_version, public=public)
             else:
-                former = public_half(stored.certificate, stored.ca, stored.changed_by) if stored else {}
+                former = (
+                    public_half(stored.certificate, stored.ca, stored.changed_by, stored.ca_overlap) if stored else {}
+                )
                 version = documents.patch(
                     bundle_path(name), fields, expect_version=expect_version, public=public, former_public=former
                 )
@@ -112,19 +123,25 @@ def refuse_used(name: str, snapshot: Snapshot) -> None:
         raise InUse(detail, code="certificate.in-use", conflicts=consumers)
 
 
-def public_half(certificate: str, ca: str, changed_by: str) -> dict[str, str]:
+def public_half(certificate: str, ca: str, changed_by: str, ca_overlap: str = "") -> dict[str, str]:
     """The public half of a bundle."""
-    return {"certificate": certificate, "ca": ca, CHANGED_BY: changed_by}
+    return {"certificate": certificate, "ca": ca, CHANGED_BY: changed_by, CA_OVERLAP: ca_overlap}
 
 
-def is_same(stored: CertificateView, checked: Checked) -> bool:
-    """Whether nothing would change. A key with the same public key is the same key."""
+def is_same(stored: CertificateView, checked: Checked, overlap: Overlap | None) -> bool:
+    """Whether nothing would change. A key with the same public key is the same key; authorities have no order."""
     return (
         stored.facts is not None
+        and checked.facts is not None
+        and overlap == overlap_of(stored)
         and checked.certificate == stored.certificate
-        and checked.ca == stored.ca
+        and _authorities(checked.facts) == _authorities(stored.facts)
         and (checked.private_key is None or checked.private_key.spki_sha256 == stored.facts.leaf.spki_sha256)
     )
+
+
+def _authorities(facts: BundleFacts) -> set[str]:
+    return {one.fingerprint_sha256 for one in facts.ca}
 
 
 def listed(names: Sequence[str]) -> str:

@@ -11,9 +11,11 @@ from service.index import CertificateView, Index, ListQuery, Page, list_certific
 from service.index.translation import translated
 from service.inventory.acting import UNFINISHED, Acting
 from service.inventory.bundles import annotate, delete, is_same, listed, refuse_used, store, taken
+from service.inventory.clients import refusals_of_client
 from service.inventory.elsewhere import offered, offers, seen_elsewhere
 from service.inventory.fit import accepted, fit, impacts, needs_of
 from service.inventory.impact import Impact
+from service.inventory.overlap import findings_of, keep_dropped, overlap_of, read_until
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts, VersionState
 from service.inventory.staleness import check_version
 from service.pki.bundle import Checked, check_bundle
@@ -48,12 +50,15 @@ class Certificates:
         hosts: Sequence[str] = (),
         purpose: Purpose | None = None,
         name: str | None = None,
+        keep_ca_until: str | None = None,
     ) -> CheckReport:
         """What `create` (no `name`) or `rotate` (with the `name` of a certificate) would say. Stores nothing.
 
         Raises:
             Missing: there is no certificate of that name.
+            Refused: `overlap.date`, `overlap.nothing-dropped`, `overlap.too-many`.
         """
+        until = read_until(keep_ca_until, self._acting.now())
         stored = self._stored(name) if name else None
         if stored is None or stored.facts is None:
             checked = check_bundle(
@@ -67,6 +72,8 @@ class Certificates:
             )
             return self._report(checked, (), name)
         checked = self._checked(stored, private_key, certificate, ca, passphrase, hosts=hosts, purpose=purpose)
+        if not checked.blocked:
+            checked, _ = keep_dropped(stored, checked, until)
         return self._report(checked, self._impacts(stored, checked), name)
 
     def create(
@@ -126,6 +133,7 @@ class Certificates:
         certificate: str | None = None,
         ca: str | None = None,
         passphrase: str | None = None,
+        keep_ca_until: str | None = None,
         accept: Sequence[str] = (),
     ) -> CertificateProfile:
         """Replace the content by a new version. The same material makes no new version.
@@ -135,13 +143,17 @@ class Certificates:
             private_key: None keeps the key, unseen; the new leaf must carry its public key.
             certificate: None keeps it.
             ca: None keeps it; an empty text removes it.
+            keep_ca_until: the last day (`2027-01-31`) of the authorities that this drops: they stay beside the new
+                ones. None drops them, and an overlap of before goes on.
             accept: harmful impacts that are accepted: a code, or `consumer:code`.
 
         Raises:
             Missing; InUse `certificate.deleted`.
             Stale: with what changed in `conflicts`.
-            Refused: `checks.refused`, or `impact.not-accepted` with a finding per harmful impact.
+            Refused: `checks.refused`, or `impact.not-accepted` with a finding per harmful impact; `overlap.date`,
+                `overlap.nothing-dropped`, `overlap.too-many`.
         """
+        until = read_until(keep_ca_until, self._acting.now())
         stored = self._stored(name)
         check_version(self._acting, bundle_path(name), expected=expect_version, current=stored.version)
         if stored.facts is None and (not private_key or not certificate):
@@ -149,7 +161,8 @@ class Certificates:
             raise refusal("certificate.unreadable", message, "Paste KEY and CERT both.", field="certificate")
         checked = self._checked(stored, private_key, certificate, ca, passphrase)
         self._refuse_blocked(self._report(checked, (), name).checked)
-        if is_same(stored, checked):
+        checked, overlap = keep_dropped(stored, checked, until)
+        if is_same(stored, checked, overlap):
             return self._profile(stored)
         harmful = [
             impact
@@ -162,7 +175,7 @@ class Certificates:
             findings = [impact.as_finding() for impact in harmful]
             raise Refused(detail, code="impact.not-accepted", findings=findings, conflicts=conflicts)
         with self._acting.telling_of_trouble("certificate", name, "rotated", bundle_path(name)):
-            version = store(self._acting, name, checked, expect_version=expect_version, stored=stored)
+            version = store(self._acting, name, checked, expect_version=expect_version, stored=stored, overlap=overlap)
         self._acting.tell("certificate", name, "rotated", version, bundle_path(name))
         return self.get(name)
 
@@ -244,6 +257,17 @@ class Certificates:
         facts = [self._version_facts(name, one, metadata.current_version) for one in metadata.versions]
         return tuple(reversed(facts))
 
+    def check_client(self, name: str, certificate: str) -> tuple[Finding, ...]:
+        """Why an mTLS relay with this certificate would refuse a client; empty when it would accept it. Stores nothing.
+
+        Args:
+            certificate: of the client, with its intermediates.
+
+        Raises:
+            Missing; InUse `certificate.deleted`; Refused `certificate.unreadable`.
+        """
+        return refusals_of_client(self._view(name), certificate, self._acting.now())
+
     # What several of them need
 
     def _view(self, name: str) -> CertificateView:
@@ -277,9 +301,9 @@ class Certificates:
                 now=now,
                 kept_key_spki_sha256=view.facts.leaf.spki_sha256,
             )
-            findings = checked.findings
+            findings = (*checked.findings, *findings_of(view, now))
             coverages = {need.consumer: fit(view.facts, need, now) for need in needs_of(users)}
-        return CertificateProfile(view, state_of(view, now), findings, users, coverages)
+        return CertificateProfile(view, state_of(view, now), findings, users, coverages, overlap_of(view))
 
     def _checked(
         self,
@@ -316,7 +340,7 @@ class Certificates:
         if checked.facts is None:
             return ()
         users = self._acting.index.snapshot().used_by(stored.name)
-        return impacts(users, stored.facts, checked.facts, self._acting.now())
+        return impacts(needs_of(users), stored.facts, checked.facts, self._acting.now())
 
     def _refuse_blocked(self, checked: Checked) -> None:
         if checked.blocked:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
+from service.pki.codes import SEVERITIES
 from service.pki.finding import Finding, Severity
+
+RANKS: Final = MappingProxyType({Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2})
+"""The harmful first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +19,8 @@ class Impact:
 
     Attributes:
         consumer: its name, `relay-eu`.
-        code: a finding's code (`host.not-covered`), or `ca.dropped`.
-        severity: an error is harmful: the change is refused until it is accepted.
+        code: a finding's code (`host.not-covered`, `ca.dropped`, `names.lost`).
+        severity: an error is harmful: the change is refused until it is accepted. The others need no acceptance.
         message: the consequence in one sentence; names the consumer.
         hint: what to do; may be empty.
     """
@@ -29,6 +35,11 @@ class Impact:
     def harmful(self) -> bool:
         """Whether it has to be accepted."""
         return self.severity is Severity.ERROR
+
+    @property
+    def rank(self) -> int:
+        """Its place by weight, the harmful first."""
+        return RANKS[self.severity]
 
     @property
     def acceptance(self) -> str:
@@ -55,3 +66,8 @@ class Impact:
             "hint": self.hint,
             "accept": self.acceptance,
         }
+
+
+def impact(consumer: str, code: str, message: str, hint: str = "") -> Impact:
+    """An impact with the severity that its code has; the message is put behind the consumer's name."""
+    return Impact(consumer, code, SEVERITIES[code], f"{consumer}: {message}", hint)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from service.index import CertificateState, CertificateView, Users
 from service.inventory.elsewhere import Offer
 from service.inventory.impact import Impact
+from service.inventory.overlap import Overlap
 from service.pki.bundle import Checked
 from service.pki.coverage import Coverage
 from service.pki.facts import BundleFacts
@@ -25,6 +26,7 @@ class CertificateProfile:
     Attributes:
         findings: what the checks say about the stored version today (its dates pass, strength ages).
         coverages: by consumer that uses it; empty when its facts cannot be read.
+        overlap: authorities of the CA that are kept until a date.
     """
 
     view: CertificateView
@@ -32,6 +34,7 @@ class CertificateProfile:
     findings: tuple[Finding, ...]
     users: Users
     coverages: Mapping[str, Coverage]
+    overlap: Overlap | None = None
 
 
 @dataclass(frozen=True, slots=True)

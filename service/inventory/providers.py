@@ -25,8 +25,9 @@ from service.inventory.clusters import (
 )
 from service.inventory.consumers import cluster as cluster_of
 from service.inventory.enrolment import enroll, revoke
-from service.inventory.fit import cluster_need, refuse_misfit
-from service.inventory.recording import bindable, remove, write
+from service.inventory.fit import binding_impacts, cluster_need, refuse_misfit
+from service.inventory.impact import Impact
+from service.inventory.recording import bindable, present, remove, write
 from service.inventory.staleness import check_version
 from service.records import (
     Provider,
@@ -229,6 +230,15 @@ class Providers:
         former = self._stored(name, expect_version)
         bound = replace(existing(former, cluster), certificate=certificate or None)
         return self._replace(former, with_cluster(former, bound), accept, of=cluster)
+
+    def binding_impacts(self, name: str, cluster: str, certificate: str) -> tuple[Impact, ...]:
+        """As `Relays.binding_impacts`."""
+        record = self.get(name)
+        one = existing(record, cluster)
+        chosen = bindable(self._acting, certificate)
+        return binding_impacts(
+            cluster_need(record, one), present(self._acting, one.certificate), chosen, self._acting.now()
+        )
 
     def enroll_cluster(self, name: str, cluster: str, ttl_s: int = 3600) -> Enrollment:
         """As `Relays.enroll`."""

@@ -63,6 +63,12 @@ def bindable(acting: Acting, certificate: str) -> BundleFacts:
     return view.facts
 
 
+def present(acting: Acting, certificate: str | None) -> BundleFacts | None:
+    """The facts of the certificate that somebody is bound to; None when to none, or when it cannot be read."""
+    view = acting.index.snapshot().certificates.get(certificate) if certificate else None
+    return view.facts if view else None
+
+
 def unknown_certificate(certificate: str, *, deleted: bool) -> Refused:
     """The problem of a binding to nothing."""
     message = f"The certificate {certificate} was deleted." if deleted else f"There is no certificate {certificate}."

@@ -12,8 +12,9 @@ from service.index import Index
 from service.inventory.acting import Acting
 from service.inventory.consumers import relay
 from service.inventory.enrolment import enroll, revoke
-from service.inventory.fit import refuse_misfit, relay_need
-from service.inventory.recording import bindable, remove, write
+from service.inventory.fit import binding_impacts, refuse_misfit, relay_need
+from service.inventory.impact import Impact
+from service.inventory.recording import bindable, present, remove, write
 from service.inventory.staleness import check_version
 from service.records import (
     Relay,
@@ -159,10 +160,23 @@ class Relays:
 
         Raises:
             Missing; Stale.
-            Refused: `binding.unknown-certificate`, or `binding.does-not-fit` with findings.
+            Refused: `binding.unknown-certificate`, `binding.does-not-fit` with findings, or `impact.not-accepted`
+                (mTLS clients of the present certificate's CA would be refused).
         """
         former = self._stored(name, expect_version)
         return self._replace(former, replace(former, certificate=certificate or None), accept)
+
+    def binding_impacts(self, name: str, certificate: str) -> tuple[Impact, ...]:
+        """What would change for a relay if it were bound to a certificate. Changes nothing.
+
+        Raises:
+            Missing; Refused: `binding.unknown-certificate`, `binding.unreadable-certificate`.
+        """
+        record = self.get(name)
+        chosen = bindable(self._acting, certificate)
+        return binding_impacts(
+            relay_need(record), present(self._acting, record.certificate), chosen, self._acting.now()
+        )
 
     def enroll(self, name: str, ttl_s: int = 3600) -> Enrollment:
         """Hand out credentials for one more agent: a wrapped SecretID, to be unwrapped once within `ttl_s` seconds.
@@ -211,7 +225,9 @@ class Relays:
         asks_the_same = former is not None and relay_need(former) == relay_need(record)
         if record.certificate is None or (former and asks_the_same and former.certificate == record.certificate):
             return
-        refuse_misfit(bindable(self._acting, record.certificate), relay_need(record), accept, self._acting.now())
+        now = present(self._acting, former.certificate) if former and asks_the_same else None
+        facts = bindable(self._acting, record.certificate)
+        refuse_misfit(facts, relay_need(record), accept, self._acting.now(), present=now)
 
     def _provider(self, name: str | None) -> str | None:
         if not name:

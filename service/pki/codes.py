@@ -117,6 +117,15 @@ SEVERITIES: Final = MappingProxyType(
         "purpose.server-auth": _E,
         "purpose.client-auth": _E,
         "purpose.client-auth-ending": _W,
+        # what a change does to a consumer
+        "ca.dropped": _E,
+        "ca.added": _W,
+        "ca.overlap-over": _W,
+        "names.lost": _W,
+        "names.gained": _I,
+        "key-type.changed": _W,
+        "issuer.changed": _I,
+        "expiry.earlier": _W,
         # a client at an mTLS relay
         "client.unreadable": _E,
         "client.not-issued-by-ca": _E,

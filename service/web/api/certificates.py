@@ -33,13 +33,23 @@ class NewCertificate(Struct, forbid_unknown_fields=True):
 
 
 class Rotation(Struct, forbid_unknown_fields=True):
-    """A rotation. What is absent is kept; `ca: ""` removes the CA; `accept` names harmful impacts."""
+    """A rotation. What is absent is kept; `ca: ""` removes the CA; `accept` names harmful impacts.
+
+    `keep_ca_until` (a day, `2027-01-31`) keeps the authorities that this would drop beside the new ones.
+    """
 
     private_key: str | None = None
     certificate: str | None = None
     ca: str | None = None
     passphrase: str | None = None
+    keep_ca_until: Annotated[str, Meta(max_length=40)] | None = None
     accept: Codes = []
+
+
+class ClientToCheck(Struct, forbid_unknown_fields=True):
+    """A client's certificate, PEM, with its intermediates. Its key is not needed."""
+
+    certificate: str
 
 
 class Description(Struct, forbid_unknown_fields=True):
@@ -150,6 +160,7 @@ def rotate_certificate(name: str, body: Rotation) -> Answer:
         certificate=body.certificate,
         ca=body.ca,
         passphrase=body.passphrase,
+        keep_ca_until=body.keep_ca_until,
         accept=body.accept,
     )
     return Answer(shapes.certificate(profile), profile.view.version)
@@ -225,3 +236,18 @@ def certificate_versions(name: str) -> shapes.Versions:
     """`GET /certificates/{name}/versions`."""
     versions = identity.inventory().certificates.versions(name)
     return shapes.Versions(items=[shapes.version(one) for one in versions])
+
+
+@call(
+    "POST",
+    "/certificates/<name>/client-checks",
+    tag=TAG,
+    summary="Whether an mTLS relay with this certificate would accept a client, and why not. Stores nothing.",
+    body=ClientToCheck,
+    answer=shapes.ClientCheck,
+    problems=(400, 401, 404, 409, 413, 415, 422, 503),
+    changes=False,
+)
+def check_client(name: str, body: ClientToCheck) -> shapes.ClientCheck:
+    """`POST /certificates/{name}/client-checks`."""
+    return shapes.client_check(identity.inventory().certificates.check_client(name, body.certificate))

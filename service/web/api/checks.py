@@ -23,6 +23,7 @@ class CheckRequest(Struct, forbid_unknown_fields=True):
     hosts: Annotated[list[Host], Meta(max_length=100)] = []
     purpose: Literal["server", "client"] | None = None
     name: str | None = None
+    keep_ca_until: Annotated[str, Meta(max_length=40)] | None = None
 
 
 @call(
@@ -32,7 +33,7 @@ class CheckRequest(Struct, forbid_unknown_fields=True):
     summary="The findings about pasted material, and what it would do to consumers. Stores nothing.",
     body=CheckRequest,
     answer=shapes.CheckShape,
-    problems=(400, 401, 404, 413, 415),
+    problems=(400, 401, 404, 409, 413, 415, 422),
     changes=False,
 )
 def check(body: CheckRequest) -> shapes.CheckShape:
@@ -45,5 +46,6 @@ def check(body: CheckRequest) -> shapes.CheckShape:
         hosts=body.hosts,
         purpose=body.purpose,
         name=body.name,
+        keep_ca_until=body.keep_ca_until,
     )
     return shapes.check(report)

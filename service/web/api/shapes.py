@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Literal, Protocol
 
 import msgspec
 
 from service.index import CertificateView
 from service.index.listing import ListItem, Page
+from service.inventory.overlap import Overlap
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts
 from service.pki.coverage import Coverage
-from service.pki.finding import Finding
+from service.pki.finding import Finding, Severity
 from service.records import Cluster, Provider, Relay
 from service.web.api.facts import FactsShape, facts
 from service.web.api.words import (
@@ -67,6 +69,13 @@ class BoundCluster(msgspec.Struct, frozen=True):
     coverage: CoverageShape | None
 
 
+class CaOverlap(msgspec.Struct, frozen=True):
+    """Authorities of the CA field that are kept beside the new ones until the end of a day (UTC)."""
+
+    until: date
+    authorities: list[str]
+
+
 class CertificateShape(msgspec.Struct, frozen=True):
     """A certificate without its key. `facts` is null when it is deleted or was written by hand and cannot be read."""
 
@@ -86,6 +95,7 @@ class CertificateShape(msgspec.Struct, frozen=True):
     updated_at: Moment
     changed_by: str
     deleted: bool
+    ca_overlap: CaOverlap | None
 
 
 class UsedBy(msgspec.Struct, frozen=True):
@@ -186,6 +196,13 @@ class CheckShape(msgspec.Struct, frozen=True):
     impact: list[ImpactShape]
     blocks: list[BlockShape]
     offers: list[OfferShape]
+
+
+class ClientCheck(msgspec.Struct, frozen=True):
+    """Whether an mTLS relay would accept a client; each reason why not."""
+
+    accepted: bool
+    findings: list[FindingShape]
 
 
 class RelayShape(msgspec.Struct, frozen=True):
@@ -306,6 +323,7 @@ def certificate(profile: CertificateProfile) -> CertificateShape:
         updated_at=view.updated_at,
         changed_by=view.changed_by,
         deleted=view.deleted,
+        ca_overlap=_overlap(profile.overlap, view),
     )
 
 
@@ -364,6 +382,12 @@ def check(report: CheckReport) -> CheckShape:
         ],
         offers=[OfferShape(title=one.title, held_by=one.held_by, certificate=one.certificate) for one in report.offers],
     )
+
+
+def client_check(refusals: Sequence[Finding]) -> ClientCheck:
+    """Whether a client would be accepted."""
+    accepted = not any(one.severity is Severity.ERROR for one in refusals)
+    return ClientCheck(accepted=accepted, findings=[finding(one) for one in refusals])
 
 
 def relay(one: Relay) -> RelayShape:
@@ -436,6 +460,10 @@ def enrollment(issued: Issued) -> EnrollmentShape:
     return EnrollmentShape(
         wrapping_token=issued.wrapping_token.reveal(), role_id=issued.role_id, expires_at=issued.expires_at
     )
+
+
+def _overlap(kept: Overlap | None, view: CertificateView) -> CaOverlap | None:
+    return CaOverlap(until=kept.until, authorities=list(kept.authorities(view.facts))) if kept else None
 
 
 def _coverage(found: Coverage | None) -> CoverageShape | None:

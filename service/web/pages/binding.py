@@ -12,10 +12,12 @@ from flask.typing import ResponseReturnValue
 
 from service.errors import Problem
 from service.index import CertificateView
+from service.inventory.impact import Impact
 from service.pki.coverage import Coverage
 from service.pki.finding import Finding, Severity
 from service.web.pages import consumers, frame
 from service.web.pages.forms import BindForm, ConfirmForm, EnrolForm
+from service.web.pages.impacts import ImpactLine, impact_groups
 from service.web.pages.standing import Standing, serving
 
 DEFAULT_TTL_S: Final = 3600
@@ -66,7 +68,9 @@ class Binding:
     serving: Standing
     problem: str = ""
     found: tuple[Finding, ...] = ()
-    to_accept: tuple[ToAccept, ...] = ()
+    impacts: tuple[ImpactLine, ...] = ()
+    chosen: str = ""
+    accepted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def told(refused: Problem) -> dict[str, Any]:
 
 def to_accept(refused: Problem | None) -> tuple[ToAccept, ...]:
     """The harms of a binding that does not fit; nothing else can be accepted."""
-    if refused is None or refused.code != "binding.does-not-fit":
+    if refused is None or refused.code not in {"binding.does-not-fit", "impact.not-accepted"}:
         return ()
     return tuple(ToAccept(it.code, it.message) for it in refused.findings if it.severity is Severity.ERROR)
 
@@ -111,14 +115,29 @@ def binding_of(
     refused: Problem | None = None,
     *,
     host: str = "",
+    impacts: Callable[[str], Sequence[Impact]],
 ) -> Binding:
-    """The binding panel of a consumer; `refused` is why the last try was turned down, `host` what clients call it."""
+    """The binding panel of a consumer.
+
+    Args:
+        refused: why the last try was turned down.
+        host: what clients call it.
+        impacts: what a certificate would change for it; asked when one was chosen.
+    """
     snapshot = frame.snapshot()
     view = snapshot.certificates.get(certificate) if certificate else None
-    form = BindForm(formdata=request.form if refused else None, data={"certificate": ""})
+    chosen = request.form.get("certificate", "") if refused or previewing() else ""
+    form = BindForm(formdata=request.form if chosen else None, data={"certificate": ""})
     form.certificate.choices = consumers.certificate_choices(
         snapshot, certificate, none="Choose a certificate", host=host
     )
+    lines: tuple[ImpactLine, ...] = ()
+    if chosen:
+        try:
+            lines = tuple(line for group in impact_groups(impacts(chosen)) for line in group.lines)
+        except Problem as unusable:
+            refused, chosen = refused or unusable, ""
+    told = {line.finding.code for line in lines}
     return Binding(
         action=action,
         form=form,
@@ -129,9 +148,16 @@ def binding_of(
         coverage=coverage,
         serving=serving(view, certificate, snapshot.statuses.get(consumer)),
         problem=refused.detail if refused else "",
-        found=refused.findings if refused else (),
-        to_accept=to_accept(refused),
+        found=tuple(one for one in refused.findings if one.code not in told) if refused else (),
+        impacts=lines,
+        chosen=chosen,
+        accepted=tuple(request.form.getlist("accept")),
     )
+
+
+def previewing() -> bool:
+    """Whether a person asked what a binding would change, before making it."""
+    return request.method == "POST" and request.form.get("do") == "preview" and bool(request.form.get("certificate"))
 
 
 def change_binding(bind: Callable[[str | None, Sequence[str]], object], title: str, back: str) -> ResponseReturnValue:

@@ -79,8 +79,18 @@ def _profile(template: str, tab: str, view: CertificateView, **more: Any) -> str
 def certificate(name: str) -> ResponseReturnValue:
     """The overview."""
     view = viewed(name)
-    findings = frame.inventory().certificates.get(name).findings if view.facts else ()
-    return _profile("certificates/overview.html", "overview", view, profile_findings=findings)
+    profile = frame.inventory().certificates.get(name)
+    overlap = profile.overlap
+    kept = overlap.authorities(view.facts) if overlap else ()
+    return _profile(
+        "certificates/overview.html",
+        "overview",
+        view,
+        profile_findings=profile.findings,
+        overlap=overlap,
+        overlap_is_over=overlap is not None and overlap.is_over(frame.now()),
+        kept=kept,
+    )
 
 
 def _rows(name: str, snapshot: Snapshot, view: CertificateView) -> list[CoverageRow]:
@@ -98,10 +108,29 @@ def _rows(name: str, snapshot: Snapshot, view: CertificateView) -> list[Coverage
 @identity.required
 def certificate_relays(name: str) -> ResponseReturnValue:
     """The relays that use it, each with whether it fits."""
-    view, snapshot = viewed(name), frame.snapshot()
+    return _relays(viewed(name))
+
+
+@pages.post("/certificates/<name>/relays")
+@identity.required
+def certificate_client_check(name: str) -> ResponseReturnValue:
+    """Whether its mTLS relays would accept a client. What was pasted is not sent back: a key may be in it."""
+    view = viewed(name)
+    pasted = request.form.get("client", "")
+    if not pasted.strip():
+        return _relays(view, client_problem="Paste the client's certificate."), 422
+    try:
+        refusals = frame.inventory().certificates.check_client(name, pasted)
+    except Problem as refused:
+        return _relays(view, client_problem=refused.detail), refused.status
+    return _relays(view, client_refusals=refusals, client_checked=True)
+
+
+def _relays(view: CertificateView, **more: Any) -> str:  # noqa: ANN401 - template values
+    snapshot, name = frame.snapshot(), view.name
     relays = {consumers.of_relay(relay).href for relay in snapshot.used_by(name).relays}
     rows = [row for row in _rows(name, snapshot, view) if row.href in relays]
-    return _profile("certificates/coverage.html", "relays", view, consumers=rows, kind_word="Relays")
+    return _profile("certificates/coverage.html", "relays", view, consumers=rows, kind_word="Relays", **more)
 
 
 @pages.get("/certificates/<name>/providers")

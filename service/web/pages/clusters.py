@@ -101,7 +101,14 @@ def _show(provider: Provider, it: Cluster, refused: Problem | None = None) -> st
         consumer=consumer,
         status_at=status.at if status else None,
         delivery_url=frame.ports().delivery_url,
-        binding=binding.binding_of(consumer, it.certificate, url_for("pages.cluster_bind", **here), covered, refused),
+        binding=binding.binding_of(
+            consumer,
+            it.certificate,
+            url_for("pages.cluster_bind", **here),
+            covered,
+            refused,
+            impacts=lambda chosen: frame.inventory().providers.binding_impacts(provider.name, it.name, chosen),
+        ),
         enrolment=binding.Enrolment(
             url_for("pages.cluster_enroll", **here), url_for("pages.cluster_revoke", **here), EnrolForm()
         ),
@@ -142,8 +149,10 @@ def cluster_edit(name: str, cluster: str) -> ResponseReturnValue:
 @pages.post("/providers/<name>/clusters/<cluster>/certificate")
 @identity.required
 def cluster_bind(name: str, cluster: str) -> ResponseReturnValue:
-    """Bind, bind elsewhere, or unbind."""
-    provider, _ = _found(name, cluster)
+    """Bind, bind elsewhere, or unbind; or show what a certificate would change."""
+    provider, it = _found(name, cluster)
+    if binding.previewing():
+        return _show(provider, it)
 
     def bind(certificate: str | None, accept: Sequence[str]) -> object:
         return frame.inventory().providers.bind_cluster(name, cluster, certificate, accept=accept)

@@ -143,7 +143,13 @@ def _show(it: Relay, refused: Problem | None = None) -> str:
         status_at=status.at if status else None,
         delivery_url=frame.ports().delivery_url,
         binding=binding.binding_of(
-            it.consumer, it.certificate, url_for("pages.relay_bind", name=it.name), covered, refused, host=it.host
+            it.consumer,
+            it.certificate,
+            url_for("pages.relay_bind", name=it.name),
+            covered,
+            refused,
+            host=it.host,
+            impacts=lambda chosen: frame.inventory().relays.binding_impacts(it.name, chosen),
         ),
         enrolment=binding.Enrolment(
             url_for("pages.relay_enroll", name=it.name), url_for("pages.relay_revoke", name=it.name), EnrolForm()
@@ -181,8 +187,10 @@ def relay_edit(name: str) -> ResponseReturnValue:
 @pages.post("/relays/<name>/certificate")
 @identity.required
 def relay_bind(name: str) -> ResponseReturnValue:
-    """Bind, bind elsewhere, or unbind."""
+    """Bind, bind elsewhere, or unbind; or show what a certificate would change."""
     it = _relay(name)
+    if binding.previewing():
+        return _show(it)
 
     def bind(certificate: str | None, accept: Sequence[str]) -> object:
         return frame.inventory().relays.bind(name, certificate, accept=accept)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from flask import flash, render_template, request, url_for
@@ -12,15 +11,16 @@ from markupsafe import Markup
 
 from service.errors import Problem
 from service.index import CertificateView
-from service.inventory.impact import Impact
+from service.inventory.overlap import DEFAULT_DAYS, MAX_DAYS
 from service.inventory.profile import CheckReport
 from service.pki.facts import BundleFacts
 from service.pki.finding import Finding, Severity
 from service.web import filters, identity
-from service.web.pages import checks, consumers, frame
+from service.web.pages import checks, frame
 from service.web.pages.blueprint import pages
 from service.web.pages.certificate import viewed
 from service.web.pages.forms import RotateForm
+from service.web.pages.impacts import impact_groups
 
 NO_KEY: Final = Finding(
     code="key.missing",
@@ -29,33 +29,6 @@ NO_KEY: Final = Finding(
     hint="Paste the new private key, or tick “Keep the current key”.",
     field="private_key",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ImpactRow:
-    """What happens to one consumer. A harmful row carries the key that accepts it."""
-
-    key: str
-    title: str
-    message: str
-    hint: str
-    harmful: bool
-
-
-def impact_rows(impacts: Sequence[Impact]) -> list[ImpactRow]:
-    """The impacts, the harmful first."""
-    snapshot = frame.snapshot()
-    rows = [
-        ImpactRow(
-            it.acceptance,
-            consumers.named(snapshot, it.consumer).title,
-            it.message.removeprefix(f"{it.consumer}: "),
-            it.hint,
-            it.harmful,
-        )
-        for it in impacts
-    ]
-    return sorted(rows, key=lambda row: (not row.harmful, row.title))
 
 
 def names_of(facts: BundleFacts | None) -> tuple[str, ...]:
@@ -82,6 +55,20 @@ def _what(form: RotateForm) -> dict[str, Any]:
         "certificate": form.certificate.data or None,
         "ca": "" if form.remove_ca.data else form.ca.data or None,
         "passphrase": form.passphrase.data or None,
+        "keep_ca_until": request.form.get("keep_ca_until", "").strip() if request.form.get("keep_ca") else None,
+    }
+
+
+def _overlap(report: CheckReport | None) -> dict[str, Any]:
+    """What the offer to keep the old CA needs: it is made when a CA would be dropped, and stays while it is taken."""
+    today = frame.now().date()
+    taken = bool(request.form.get("keep_ca"))
+    return {
+        "keep_ca_offered": taken or any(one.code == "ca.dropped" for one in (report.impact if report else ())),
+        "keep_ca": taken,
+        "keep_ca_until": request.form.get("keep_ca_until") or str(today + timedelta(days=DEFAULT_DAYS)),
+        "keep_ca_first": str(today + timedelta(days=1)),
+        "keep_ca_last": str(today + timedelta(days=MAX_DAYS)),
     }
 
 
@@ -90,8 +77,11 @@ def _key_is_missing(form: RotateForm) -> bool:
     return bool(form.certificate.data) and not form.private_key.data and not form.keep_key.data
 
 
-def _report(view: CertificateView, form: RotateForm) -> CheckReport | None:
+def _report(view: CertificateView, form: RotateForm, refused: Problem | None = None) -> CheckReport | None:
+    """What the checks say; after a refusal of the overlap's date, as if the old CA were not kept."""
     what = _what(form)
+    if refused is not None and refused.code.startswith("overlap."):
+        what["keep_ca_until"] = None
     if what["private_key"] is None and what["certificate"] is None and what["ca"] is None:
         return None
     return frame.inventory().certificates.check(name=view.name, **what)
@@ -111,10 +101,10 @@ def _show(view: CertificateView, form: RotateForm, report: CheckReport | None, *
         section="certificates",
         rotating=True,
         form=form,
-        impacts=impact_rows(report.impact) if report else [],
+        impacts=impact_groups(report.impact) if report else [],
         accepted=request.form.getlist("accept"),
         consumer_count=len(frame.snapshot().used_by(view.name)),
-        **(context | more),
+        **(context | _overlap(report) | more),
     )
 
 
@@ -137,9 +127,9 @@ def certificate_rotate_now(name: str) -> ResponseReturnValue:
     if _key_is_missing(form):
         found = [NO_KEY]
         return _show(view, form, None, problem="The new certificate needs its key.", found=found, **again), 422
-    if request.form.get("preview"):
-        return _show(view, form, _report(view, form), **again), 200
     try:
+        if request.form.get("preview"):
+            return _show(view, form, _report(view, form), **again), 200
         made = frame.inventory().certificates.rotate(
             name,
             expect_version=int(form.expect_version.data or 0),
@@ -148,12 +138,12 @@ def certificate_rotate_now(name: str) -> ResponseReturnValue:
         )
     except Problem as refused:
         try:
-            report = _report(view, form)
+            report = _report(view, form, refused)
         except Problem:
             report = None
         more: dict[str, Any] = {"problem": refused.detail, "conflicts": refused.conflicts} | again
-        if report is None and refused.findings:
-            more["found"] = refused.findings
+        if refused.findings and (report is None or refused.code.startswith("overlap.")):
+            more["found"] = (*(report.checked.findings if report else ()), *refused.findings)
         return _show(view, form, report, **more), refused.status
     count = len(frame.snapshot().used_by(name))
     following = f" {filters.plural(count, 'consumer')} will follow." if count else ""
@@ -167,20 +157,25 @@ def certificate_rotate_check(name: str) -> ResponseReturnValue:
     """The live check of a rotation: stores nothing; the fragment holds no key."""
     view, form = viewed(name), RotateForm()
     given = frozenset(field for field in ("private_key", "certificate", "ca", "passphrase") if form[field].data)
+    report, found = None, list[Finding]()
     try:
         report = _report(view, form)
-        found = checks.without_missing(report.checked.findings, given) if report else []
     except Problem as refused:
-        report, found = None, list(refused.findings)
+        found = list(refused.findings)
+        if refused.code.startswith("overlap."):
+            report = _report(view, form, refused)
+    if report:
+        found += checks.without_missing(report.checked.findings, given)
     keeps = bool(form.keep_key.data or (report and not form.private_key.data))
     context = checks.context(report.checked if report else None, found, key_kept=keeps)
     context |= _compare(view, report.checked.facts if report else None, key_kept=keeps)
     del context["by_field"]["name"]
     impact = render_template(
         "certificates/_impact.html",
-        impacts=impact_rows(report.impact) if report else [],
+        impacts=impact_groups(report.impact) if report else [],
         accepted=request.form.getlist("accept"),
         consumer_count=len(frame.snapshot().used_by(name)),
         checked=report is not None,
+        **_overlap(report),
     )
     return render_template("certificates/_rotation_checked.html", impact_html=Markup(impact), **context)  # noqa: S704 - made by our template
