@@ -21,6 +21,7 @@ from service.inventory.staleness import check_version
 from service.pki.bundle import Checked, check_bundle
 from service.pki.coverage import Coverage, Purpose
 from service.pki.finding import Finding, Severity
+from service.pki.reading import Given
 from service.records import bundle_path, is_name, read_annotations, read_name, refusal
 from vault.documents import VersionInfo
 from vault.session import Vault
@@ -43,9 +44,9 @@ class Certificates:
     def check(
         self,
         *,
-        private_key: str | None = None,
-        certificate: str | None = None,
-        ca: str | None = None,
+        private_key: Given = None,
+        certificate: Given = None,
+        ca: Given = None,
         passphrase: str | None = None,
         hosts: Sequence[str] = (),
         purpose: Purpose | None = None,
@@ -80,9 +81,9 @@ class Certificates:
         self,
         *,
         name: str,
-        private_key: str | None,
-        certificate: str | None,
-        ca: str | None = None,
+        private_key: Given,
+        certificate: Given,
+        ca: Given = None,
         passphrase: str | None = None,
         comment: str = "",
         labels: Mapping[str, str] | None = None,
@@ -129,9 +130,9 @@ class Certificates:
         name: str,
         *,
         expect_version: int,
-        private_key: str | None = None,
-        certificate: str | None = None,
-        ca: str | None = None,
+        private_key: Given = None,
+        certificate: Given = None,
+        ca: Given = None,
         passphrase: str | None = None,
         keep_ca_until: str | None = None,
         accept: Sequence[str] = (),
@@ -308,9 +309,9 @@ class Certificates:
     def _checked(
         self,
         stored: CertificateView,
-        private_key: str | None,
-        certificate: str | None,
-        ca: str | None,
+        private_key: Given,
+        certificate: Given,
+        ca: Given,
         passphrase: str | None,
         *,
         hosts: Sequence[str] = (),

@@ -86,6 +86,14 @@ def read_given(given: Given, field: Field, passphrase: str | None = None) -> tup
     return blocks, findings
 
 
+def holds_key(text: str) -> bool:
+    """Whether a private key stands in it, or something that may hold one, in any form that is read here."""
+    if "PRIVATE KEY" in text.upper():
+        return True
+    blocks, _ = read_field(text, "certificate")
+    return any(block.kind in {"key", "encrypted-key", "pkcs12"} or block.source == "PKCS#12" for block in blocks)
+
+
 def _size(pasted: str | bytes) -> int:
     if isinstance(pasted, bytes) or len(pasted) > MAX_FIELD_BYTES:
         return len(pasted)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from service.index.states import EXPIRES_SOON
+from service.pki.reading import holds_key
 
 ExpiryState = Literal["ok", "due", "wrong"]
 
@@ -108,7 +109,7 @@ def usages(extended_key_usages: tuple[str, ...]) -> str:
 
 def without_key(field: Any) -> Any:  # noqa: ANN401 - a field of WTForms, which has no types for it
     """A form's field, emptied when a private key was pasted into it: no page gives a key back, wherever it was put."""
-    if isinstance(field.data, str) and "PRIVATE KEY" in field.data:
+    if isinstance(field.data, str) and holds_key(field.data):
         field.data = ""
     return field
 

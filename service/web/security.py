@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from io import BytesIO
+from typing import IO, Final
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Three fields of 256 kB each, and what forms add."""
@@ -33,8 +34,23 @@ HEADERS: Final = {
 ONE_YEAR_S: Final = 365 * 86_400
 
 
+class MemoryRequest(Request):
+    """A request whose files stay in memory: a key is never written to a temporary file, however large the rest is."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        del total_content_length, content_type, filename, content_length
+        return BytesIO()
+
+
 def install(app: Flask, trusted_hosts: tuple[str, ...]) -> None:
     """Limit requests and mark answers."""
+    app.request_class = MemoryRequest
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY_BYTES
     app.config["MAX_FORM_PARTS"] = 200

@@ -191,9 +191,9 @@ def certificate_create() -> ResponseReturnValue:
     try:
         made = frame.inventory().certificates.create(
             name=form.name.data or "",
-            private_key=form.private_key.data or "",
-            certificate=form.certificate.data or "",
-            ca=form.ca.data or "",
+            private_key=checks.given(form, "private_key"),
+            certificate=checks.given(form, "certificate"),
+            ca=checks.given(form, "ca"),
             passphrase=form.passphrase.data or None,
             comment=form.comment.data or "",
             labels={},
@@ -201,7 +201,7 @@ def certificate_create() -> ResponseReturnValue:
     except Problem as problem:
         report = _check(form)
         told = list(problem.findings) or list(report["found"])
-        context = checks.context(report["checked"], told)
+        context = checks.context(report["checked"], told, offers=report["offers"])
         return _show_new(form, context, problem=problem.detail, key_again=bool(form.private_key.data)), problem.status
     flash(f"{made.view.display_name or made.view.name} is registered. Bind it to what uses it.", "ok")
     return frame.go(url_for("pages.certificate", name=made.view.name))
@@ -210,27 +210,37 @@ def certificate_create() -> ResponseReturnValue:
 def _check(form: NewCertificateForm) -> dict[str, Any]:
     try:
         report = frame.inventory().certificates.check(
-            private_key=form.private_key.data or None,
-            certificate=form.certificate.data or None,
-            ca=form.ca.data or None,
+            private_key=checks.given(form, "private_key") or None,
+            certificate=checks.given(form, "certificate") or None,
+            ca=checks.given(form, "ca") or None,
             passphrase=form.passphrase.data or None,
         )
     except Problem as problem:
-        return {"checked": None, "found": problem.findings}
-    return {"checked": report.checked, "found": report.checked.findings}
+        return {"checked": None, "found": problem.findings, "offers": ()}
+    return {"checked": report.checked, "found": report.checked.findings, "offers": report.offers}
 
 
 @pages.post("/check/certificate")
 @identity.required
 def certificate_check() -> ResponseReturnValue:
-    """The live check: stores nothing and answers with a fragment that holds no key."""
+    """The check: stores nothing, and answers with a fragment that holds no key; without JavaScript with the page.
+
+    `complete` adds the intermediates that are offered to CERT, and checks again.
+    """
     form = NewCertificateForm()
-    given = frozenset(field for field in checks.FIELDS if form[field].data)
-    if not given & {"private_key", "certificate", "ca"}:
-        return render_template("certificates/_checked.html", **checks.context(None, ()))
-    report = _check(form)
-    found = checks.without_missing(report["found"], given)
-    return render_template("certificates/_checked.html", **checks.context(report["checked"], found))
+    given = frozenset(field for field in checks.FIELDS if form[field].data or request.files.get(f"{field}-file"))
+    context = checks.context(None, ())
+    if given & {"private_key", "certificate", "ca"}:
+        report = _check(form)
+        if request.form.get("complete") and report["offers"]:
+            missing = "".join(offer.certificate for offer in report["offers"])
+            form.certificate.data = f"{form.certificate.data or ''}\n{missing}"
+            report = _check(form)
+        found = checks.without_missing(report["found"], given)
+        context = checks.context(report["checked"], found, offers=report["offers"])
+    if frame.by_htmx():
+        return render_template("certificates/_checked.html", **context)
+    return _show_new(form, context, key_again=bool(given & {"private_key"}))
 
 
 def _show_new(form: NewCertificateForm, context: dict[str, Any], *, problem: str = "", key_again: bool = False) -> str:

@@ -15,6 +15,7 @@ from service.inventory.overlap import DEFAULT_DAYS, MAX_DAYS
 from service.inventory.profile import CheckReport
 from service.pki.facts import BundleFacts
 from service.pki.finding import Finding, Severity
+from service.pki.reading import holds_key
 from service.web import filters, identity
 from service.web.pages import checks, frame
 from service.web.pages.blueprint import pages
@@ -51,9 +52,9 @@ def _compare(view: CertificateView, new: BundleFacts | None, *, key_kept: bool) 
 def _what(form: RotateForm) -> dict[str, Any]:
     """The form as the inventory takes it: `None` keeps what stands, an empty CA removes it."""
     return {
-        "private_key": None if form.keep_key.data else form.private_key.data or None,
-        "certificate": form.certificate.data or None,
-        "ca": "" if form.remove_ca.data else form.ca.data or None,
+        "private_key": None if form.keep_key.data else checks.given(form, "private_key") or None,
+        "certificate": checks.given(form, "certificate") or None,
+        "ca": "" if form.remove_ca.data else checks.given(form, "ca") or None,
         "passphrase": form.passphrase.data or None,
         "keep_ca_until": request.form.get("keep_ca_until", "").strip() if request.form.get("keep_ca") else None,
     }
@@ -74,7 +75,8 @@ def _overlap(report: CheckReport | None) -> dict[str, Any]:
 
 def _key_is_missing(form: RotateForm) -> bool:
     """A new certificate, no key beside it, and nobody said that the current key stays."""
-    return bool(form.certificate.data) and not form.private_key.data and not form.keep_key.data
+    pasted = form.private_key.data or any(request.files.values()) or holds_key(form.certificate.data or "")
+    return bool(form.certificate.data) and not pasted and not form.keep_key.data
 
 
 def _report(view: CertificateView, form: RotateForm, refused: Problem | None = None) -> CheckReport | None:

@@ -48,26 +48,50 @@
     const lines = btoa(binary).match(/.{1,64}/g) || [];
     return `-----BEGIN ${kind}-----\n${lines.join("\n")}\n-----END ${kind}-----\n`;
   };
-  const take = async (area, files) => {
-    const parts = [];
-    for (const file of files) {
-      if (file.size > MAX_FILE_BYTES) continue;
-      parts.push(asText(new Uint8Array(await file.arrayBuffer()), file.name));
-    }
-    if (!parts.length) return;
-    area.value = parts.join("\n");
+  const MAX_FILES = 20;
+  const isKey = (text, name) => /\.(p12|pfx)$/i.test(name) || (/PRIVATE KEY-----/.test(text) && !/CERTIFICATE-----/.test(text));
+  const place = (area, parts, replace) => {
+    if (!area || !parts.length) return;
+    area.value = [replace ? "" : area.value.trim(), ...parts].filter(Boolean).join("\n");
     area.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  const say = (area, words) => {
+    const findings = document.getElementById(`${area.id}-findings`);
+    if (findings) findings.textContent = words;
+  };
+  const take = async (area, files, form) => {
+    const parts = { own: [], key: [] };
+    const tooLarge = [];
+    for (const file of [...files].slice(0, MAX_FILES)) {
+      if (file.size > MAX_FILE_BYTES) { tooLarge.push(file.name); continue; }
+      const text = asText(new Uint8Array(await file.arrayBuffer()), file.name);
+      (form && isKey(text, file.name) ? parts.key : parts.own).push(text);
+    }
+    place(area, parts.own, !form);
+    if (form) place(form.querySelector("#private_key"), parts.key, false);
+    if (tooLarge.length) say(area, `${tooLarge.join(", ")}: larger than 256 kB, left out.`);
+    else if (files.length > MAX_FILES) say(area, `Only the first ${MAX_FILES} files were taken.`);
+  };
+  const hasFiles = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
+  const dropped = (target, area, form) => {
+    for (const kind of ["dragenter", "dragover"]) target.addEventListener(kind, (event) => { if (hasFiles(event)) { event.preventDefault(); event.stopPropagation(); target.classList.add("is-over"); } });
+    for (const kind of ["dragleave", "drop"]) target.addEventListener(kind, () => target.classList.remove("is-over"));
+    target.addEventListener("drop", (event) => { if (hasFiles(event)) { event.preventDefault(); event.stopPropagation(); take(area, event.dataTransfer.files, form); } });
   };
   document.querySelectorAll("[data-pem]").forEach((field) => {
     const area = field.querySelector("textarea");
-    const drop = field.querySelector(".pem-drop");
     const chooser = field.querySelector("[data-pem-file]");
-    // No name: what was chosen reaches the server through the area only.
+    // What was chosen reaches the server through the area only.
     chooser.addEventListener("change", async () => { await take(area, chooser.files); chooser.value = ""; });
-    const hasFiles = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
-    for (const kind of ["dragenter", "dragover"]) drop.addEventListener(kind, (event) => { if (hasFiles(event)) { event.preventDefault(); drop.classList.add("is-over"); } });
-    for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("is-over"));
-    drop.addEventListener("drop", (event) => { if (hasFiles(event)) { event.preventDefault(); take(area, event.dataTransfer.files); } });
+    dropped(field.querySelector(".pem-drop"), area, null);
+  });
+  // Anywhere else on the form: keys to KEY, all else to CERT; the check sorts what is mixed.
+  document.querySelectorAll("form[data-drop]").forEach((form) => dropped(form, form.querySelector("#certificate"), form));
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-add]");
+    if (!button) return;
+    event.preventDefault();
+    place(document.getElementById("certificate"), [button.dataset.add], false);
   });
 
   // Countdowns: the server wrote the words; here they stay true while the page stands.
