@@ -1,7 +1,7 @@
 """Makes the screenshots in this folder: every page at 390 and 1440 px, light and dark, from the real product.
 
 Starts `keystead up` on a fresh folder and free ports, fills it through the admin API and the delivery plane, and opens
-each page in Debian's chromium. `make screenshots` runs it.
+each page in Debian's chromium. `make screenshots` runs it; with names as arguments only those pages are made.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from service.agent.source import Delivery  # noqa: E402
 from service.pki.facts import read_facts  # noqa: E402
-from tests.material import BOTH, SERVER, Issued, intermediate, issue, root  # noqa: E402
+from tests.material import BOTH, SERVER, Issued, intermediate, issue, request_pem, root  # noqa: E402
 from vault.session import Token  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -38,6 +38,7 @@ MAX_HEIGHT = 2400
 START_LIMIT_S = 120
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 NOW = datetime.now(UTC)
+PUBLIC_CA = intermediate(root("Example Root X1", now=NOW), "Example Public CA R11", now=NOW)
 
 PAGES = {
     "dashboard": "/",
@@ -151,7 +152,7 @@ def report(product: Product, path: str, state: str, detail: str = "") -> None:
 
 def fill(product: Product) -> None:
     """A small platform: what fits, what expires, what is behind, what failed."""
-    public = intermediate(root("Example Root X1", now=NOW), "Example Public CA R11", now=NOW)
+    public = PUBLIC_CA
     own = intermediate(root("Internal Root", now=NOW), "Internal CA 3", now=NOW)
     clients = root("Clients CA 2026", now=NOW).pem
     europe = ["relay-eu-1.example.com", "relay-eu-2.example.com", "*.paris.example.com"]
@@ -222,40 +223,81 @@ def sign_in(page: Page, password: str) -> None:
         page.reload()
 
 
-def paste_new(page: Page) -> None:
-    """A key and a chain in the form, understood."""
-    public = intermediate(root("Example Root X1", now=NOW), "Example Public CA R11", now=NOW)
-    hosts = ["relay-eu-1.example.com", "relay-eu-4.example.com"]
+def paste_messy(page: Page) -> None:
+    """A whole quoted mail in CERT: in the wrong order, with the key, the root, a stranger and a request in it."""
+    top = root("Example Root X1", now=NOW)
+    policy = intermediate(top, "Example Policy CA 2", now=NOW)
+    public = intermediate(policy, "Example Public CA R12", now=NOW, days=700)
+    hosts = ["relay-eu-1.example.com", "relay-eu-4.example.com", "*.paris.example.com"]
     leaf = issue(hosts[0], issuer=public, hosts=hosts, now=NOW)
-    other = issue("another", now=NOW)
-    page.get_by_label("KEY", exact=True).fill(other.key_pem if "new" in page.url else leaf.key_pem)
-    page.get_by_label("CERT", exact=True).fill(leaf.pem if "new" in page.url else leaf.chain)
-    place = page.locator("#certificate-findings" if "new" in page.url else "#compare")
-    place.get_by_text("is missing" if "new" in page.url else "relay-eu-4.example.com").first.wait_for()
-    page.wait_for_timeout(400)
+    stranger = issue(
+        "intranet.example.com", issuer=root("Old Internal Root", now=NOW), hosts=["intranet.example.com"], now=NOW
+    )
+    blocks = [policy.pem, stranger.pem, request_pem(leaf.key, hosts[0]), leaf.key_pem, leaf.pem, public.pem, top.pem]
+    mail = "Hi,\nhere is all of it:\n" + "\nand\n".join(blocks) + "\nRegards"
+    page.get_by_label("CERT", exact=True).fill("".join(f"> {line}\r\n" for line in mail.splitlines()))
+    page.get_by_role("heading", name="Put in order").wait_for()
+
+
+def paste_without_chain(page: Page) -> None:
+    """A certificate of many hosts without its intermediate: the instance holds it, and offers it."""
+    hosts = [f"relay-{number:02}.example.com" for number in range(1, 31)]
+    leaf = issue(hosts[0], issuer=PUBLIC_CA, hosts=hosts, now=NOW)
+    page.get_by_label("Name", exact=True).fill("Relays EU, next")
+    page.get_by_label("KEY", exact=True).fill(leaf.key_pem)
+    page.get_by_label("CERT", exact=True).fill(leaf.pem)
+    page.get_by_role("button", name="Add it to CERT").wait_for()
+
+
+def paste_harm(page: Page) -> None:
+    """A rotation that leaves a relay's host out, and changes the authority of clients."""
+    hosts = ["relay-eu-1.example.com", "relay-eu-4.example.com", "*.paris.example.com"]
+    leaf = issue(hosts[0], issuer=PUBLIC_CA, hosts=hosts, now=NOW)
+    page.get_by_label("KEY", exact=True).fill(leaf.key_pem)
+    page.get_by_label("CERT", exact=True).fill(leaf.chain)
+    page.get_by_text("Change the CA for mTLS clients").click()
+    page.locator("#ca").fill(root("Clients CA 2027", now=NOW).pem)
+    page.get_by_role("checkbox", name="Keep what would be dropped").wait_for()
+
+
+def show_binding(page: Page) -> None:
+    """What a binding would change for a relay."""
+    page.locator("select#certificate").select_option("relays-us")
+    page.get_by_role("button", name="See what changes").click()
+    page.get_by_text("does not cover").first.wait_for()
+
+
+def create_token(page: Page) -> None:
+    """A one-time token, shown once."""
+    page.get_by_role("button", name="Create a one-time token").click()
+    page.get_by_text("Shown once").wait_for()
+
+
+SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "certificate-new-messy": ("/new/certificate", paste_messy),
+    "certificate-new-chain": ("/new/certificate", paste_without_chain),
+    "certificate-rotate-impact": ("/certificates/relays-eu/rotate", paste_harm),
+    "relay-enrolment": ("/relays/relay-eu-3", create_token),
+    "relay-bind-impact": ("/relays/relay-eu-1", show_binding),
+}
 
 
 def shoot_all(page: Page, suffix: str, password: str) -> None:
     """Every page in one size and scheme."""
+    wanted = sys.argv[1:] or ["sign-in", *PAGES, *SCENES]
     page.goto("/sign-in")
-    shoot(page, f"sign-in-{suffix}")
+    if "sign-in" in wanted:
+        shoot(page, f"sign-in-{suffix}")
     sign_in(page, password)
-    for name, path in PAGES.items():
-        page.goto(path)
+    for name in PAGES.keys() & wanted:
+        page.goto(PAGES[name])
         shoot(page, f"{name}-{suffix}")
-    for name, path in (
-        ("certificate-new-pasted", "/new/certificate"),
-        ("certificate-rotate-pasted", "/certificates/relays-eu/rotate"),
-    ):
+    for name in SCENES.keys() & wanted:
+        path, act = SCENES[name]
         page.goto(path)
-        if name == "certificate-new-pasted":
-            page.get_by_label("Name", exact=True).fill("Relays EU, next")
-        paste_new(page)
+        act(page)
+        page.wait_for_timeout(400)
         shoot(page, f"{name}-{suffix}")
-    page.goto("/relays/relay-eu-3")
-    page.get_by_role("button", name="Create a one-time token").click()
-    page.get_by_text("Shown once").wait_for()
-    shoot(page, f"relay-enrolment-{suffix}")
 
 
 def main() -> None:

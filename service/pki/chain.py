@@ -191,8 +191,8 @@ def _left_over(chain: Sequence[Link], rest: Sequence[Link]) -> list[Finding]:
             hint = "Ask the CA for the issuer of exactly this certificate: an older or newer one of that name."
             findings.append(_finding("chain.signature", message, hint, position=link.position))
         else:
-            message = f"{link.title} has no place in the chain of {chain[0].facts.title}."
-            hint = "Remove it; CERT holds the server certificate and its intermediates only."
+            message = f"{link.title} has no place in the chain of {chain[0].facts.title}, and was left out."
+            hint = "Make sure that it was not the one you meant."
             findings.append(_finding("chain.unrelated", message, hint, position=link.position))
     return findings
 

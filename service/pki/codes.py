@@ -81,7 +81,7 @@ SEVERITIES: Final = MappingProxyType(
         "chain.root-expired": _W,
         "chain.duplicate-dropped": _I,
         "chain.alternative-dropped": _I,
-        "chain.unrelated": _E,
+        "chain.unrelated": _W,
         "chain.too-long": _E,
         "chain.not-a-ca": _E,
         "chain.signature": _E,

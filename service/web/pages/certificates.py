@@ -202,6 +202,7 @@ def certificate_create() -> ResponseReturnValue:
         report = _check(form)
         told = list(problem.findings) or list(report["found"])
         context = checks.context(report["checked"], told, offers=report["offers"])
+        checks.keep_files(form, report["checked"])
         return _show_new(form, context, problem=problem.detail, key_again=bool(form.private_key.data)), problem.status
     flash(f"{made.view.display_name or made.view.name} is registered. Bind it to what uses it.", "ok")
     return frame.go(url_for("pages.certificate", name=made.view.name))
@@ -233,14 +234,15 @@ def certificate_check() -> ResponseReturnValue:
     if given & {"private_key", "certificate", "ca"}:
         report = _check(form)
         if request.form.get("complete") and report["offers"]:
-            missing = "".join(offer.certificate for offer in report["offers"])
-            form.certificate.data = f"{form.certificate.data or ''}\n{missing}"
+            checks.complete(form, report["offers"])
             report = _check(form)
         found = checks.without_missing(report["found"], given)
         context = checks.context(report["checked"], found, offers=report["offers"])
     if frame.by_htmx():
         return render_template("certificates/_checked.html", **context)
-    return _show_new(form, context, key_again=bool(given & {"private_key"}))
+    checks.keep_files(form, context["checked"])
+    key_pasted = form.private_key.data or (context["checked"] and context["checked"].private_key)
+    return _show_new(form, context, key_again=bool(key_pasted))
 
 
 def _show_new(form: NewCertificateForm, context: dict[str, Any], *, problem: str = "", key_again: bool = False) -> str:

@@ -72,6 +72,20 @@ def given(form: FlaskForm, field: str) -> Given:
     return [text, *files] if any(files) else text
 
 
+def complete(form: FlaskForm, offers: Sequence[Offer]) -> None:
+    """Add the intermediates that are offered to CERT."""
+    form["certificate"].data = "".join([form["certificate"].data or "", "\n", *(offer.certificate for offer in offers)])
+
+
+def keep_files(form: FlaskForm, checked: Checked | None) -> None:
+    """What a browser without JavaScript sent as files stays in the page as text; a key does not come back."""
+    if checked is None:
+        return
+    for field, kept in (("certificate", checked.certificate), ("ca", checked.ca)):
+        if kept and any(request.files.getlist(f"{field}-file")):
+            form[field].data = kept
+
+
 def context(
     checked: Checked | None, findings: Iterable[Finding], *, key_kept: bool = False, offers: Sequence[Offer] = ()
 ) -> dict[str, Any]:

@@ -79,6 +79,13 @@ def _key_is_missing(form: RotateForm) -> bool:
     return bool(form.certificate.data) and not pasted and not form.keep_key.data
 
 
+def _keeps_key(form: RotateForm, report: CheckReport | None) -> bool:
+    """Whether the current key stays: none was pasted, wherever."""
+    if form.private_key.data and not form.keep_key.data:
+        return False
+    return report.checked.private_key is None if report else bool(form.keep_key.data)
+
+
 def _report(view: CertificateView, form: RotateForm, refused: Problem | None = None) -> CheckReport | None:
     """What the checks say; after a refusal of the overlap's date, as if the old CA were not kept."""
     what = _what(form)
@@ -89,13 +96,25 @@ def _report(view: CertificateView, form: RotateForm, refused: Problem | None = N
     return frame.inventory().certificates.check(name=view.name, **what)
 
 
+def _previewed(view: CertificateView, form: RotateForm) -> CheckReport | None:
+    """The report, with the intermediates that it offers when they were asked for."""
+    report = _report(view, form)
+    if request.form.get("complete") and report and report.offers:
+        checks.complete(form, report.offers)
+        return _report(view, form)
+    return report
+
+
 def _show(view: CertificateView, form: RotateForm, report: CheckReport | None, **more: Any) -> str:  # noqa: ANN401
     checked = report.checked if report else None
-    keeps = bool(form.keep_key.data or (report and not form.private_key.data))
-    context = checks.context(checked, more.pop("found", checked.findings if checked else ()), key_kept=keeps)
+    keeps = _keeps_key(form, report)
+    found = more.pop("found", checked.findings if checked else ())
+    context = checks.context(checked, found, key_kept=keeps, offers=report.offers if report else ())
     context |= _compare(view, checked.facts if checked else None, key_kept=keeps)
     fragment = frame.by_htmx()
-    if fragment:
+    if not fragment:
+        checks.keep_files(form, checked)
+    else:
         more["key_must_be_pasted_again"] = False
         del context["by_field"]["name"]
     return render_template(
@@ -130,8 +149,8 @@ def certificate_rotate_now(name: str) -> ResponseReturnValue:
         found = [NO_KEY]
         return _show(view, form, None, problem="The new certificate needs its key.", found=found, **again), 422
     try:
-        if request.form.get("preview"):
-            return _show(view, form, _report(view, form), **again), 200
+        if request.form.get("preview") or request.form.get("complete"):
+            return _show(view, form, _previewed(view, form), **again), 200
         made = frame.inventory().certificates.rotate(
             name,
             expect_version=int(form.expect_version.data or 0),
@@ -168,8 +187,9 @@ def certificate_rotate_check(name: str) -> ResponseReturnValue:
             report = _report(view, form, refused)
     if report:
         found += checks.without_missing(report.checked.findings, given)
-    keeps = bool(form.keep_key.data or (report and not form.private_key.data))
-    context = checks.context(report.checked if report else None, found, key_kept=keeps)
+    keeps = _keeps_key(form, report)
+    offers = report.offers if report else ()
+    context = checks.context(report.checked if report else None, found, key_kept=keeps, offers=offers)
     context |= _compare(view, report.checked.facts if report else None, key_kept=keeps)
     del context["by_field"]["name"]
     impact = render_template(
@@ -178,6 +198,7 @@ def certificate_rotate_check(name: str) -> ResponseReturnValue:
         accepted=request.form.getlist("accept"),
         consumer_count=len(frame.snapshot().used_by(name)),
         checked=report is not None,
+        view=view,
         **_overlap(report),
     )
     return render_template("certificates/_rotation_checked.html", impact_html=Markup(impact), **context)  # noqa: S704 - made by our template
