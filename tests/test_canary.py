@@ -8,20 +8,54 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from subprocess import run
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
 from tests.embedded.running import Up, processes_of
 from tests.material import Paste, key_pem, paste
 
 PASSWORD = "canary-password-4711"
 PASSPHRASE = "canary-passphrase-0815"
+
+
+CHECKED = ("private_key", "certificate", "ca", "passphrase")
+
+
+def keys_in_forms(pasted: Paste) -> dict[str, str | bytes]:
+    """One key as people have it; none of these holds the lines of its PEM."""
+    key = pasted.leaf.key
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    file = serialize_key_and_certificates(
+        b"relay", key, pasted.leaf.certificate, None, BestAvailableEncryption(PASSPHRASE.encode())
+    )
+    return {
+        "DER": der,
+        "DER in base64": b64encode(der).decode(),
+        "traditional PEM": key_pem(key, PrivateFormat.TraditionalOpenSSL),
+        "a Kubernetes Secret": "data:\n  tls.key: " + b64encode(pasted.key.encode()).decode(),
+        "percent-encoded": quote(pasted.key, safe=""),
+        "HTML": escape(pasted.key).replace("+", "&#43;").replace("/", "&#47;"),
+        "one line": pasted.key.replace("\n", "\\n"),
+        "a PKCS#12 file": file,
+    }
+
+
+def pieces(form: str | bytes) -> set[str]:
+    """What of a key must not be seen anywhere, 24 characters at a time."""
+    text = form if isinstance(form, str) else b64encode(form).decode()
+    runs = re.findall(r"[A-Za-z0-9+/%&#;=]{40,}", text)
+    return {run[at : at + 24] for run in runs for at in range(0, len(run) - 24, 24)}
 
 
 class Journey:
@@ -45,9 +79,16 @@ class Journey:
             self.said += [answer.text, str(answer.headers)]
         return answer.json() if answer.content else None
 
-    def page(self, method: str, path: str, form: dict[str, str] | None = None) -> str:
+    def page(
+        self,
+        method: str,
+        path: str,
+        form: dict[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
+    ) -> str:
         headers = {"Referer": f"{self.console}/"}
-        answer = self.http.request(method, f"{self.console}{path}", data=form, headers=headers, timeout=30)
+        answer = self.http.request(method, f"{self.console}{path}", data=form, files=files, headers=headers, timeout=30)
+        assert answer.status_code < 500, (method, path)
         self.said += [answer.text, str(answer.headers), answer.url]
         return answer.text
 
@@ -84,6 +125,50 @@ class Journey:
         for path in ("/certificates", "/certificates/first", "/certificates/first/versions", "/relays", "/providers"):
             self.api("GET", path)
         self.api("POST", "/relays", {"name": "eu", "host": "relay.example.com", "port": 443, "certificate": "first"})
+
+    def in_every_form(self) -> None:
+        """A key in each form that is read, in each field, right and wrong; as text, as a file, and for the command."""
+        fourth = self.new("fourth", encrypted=True)
+        forms = keys_in_forms(fourth)
+        others = keys_in_forms(self.new("another"))
+        for name, form in forms.items():
+            own = pieces(form) - pieces(others[name])  # what stands in every key is no secret
+            assert len(own) >= 3
+            self.secrets |= {f"key as {name}, piece {number}": piece for number, piece in enumerate(own)}
+        whole = {
+            "name": "fourth",
+            "private_key": fourth.key,
+            "certificate": fourth.certificate,
+            "passphrase": PASSPHRASE,
+        }
+        hidden = self._form("/certificates/first/rotate")
+        for form in forms.values():
+            text = form if isinstance(form, str) else b64encode(form).decode()
+            for field in ("private_key", "certificate", "ca", "name", "comment"):
+                mixed = whole | {field: text}
+                self.api("POST", "/checks", {one: mixed[one] for one in mixed if one in CHECKED})
+                self.api("POST", "/certificates", mixed | {"name": mixed["name"] + "!" if field != "name" else text})
+                self.page("POST", "/check/certificate", hidden | mixed)
+                self.page("POST", "/new/certificate", hidden | mixed | {"private_key": "" if field == "ca" else text})
+                for path in ("/certificates/first/rotate", "/certificates/first/rotate/check"):
+                    self.page("POST", path, hidden | {"private_key": "x", "certificate": "y"} | {field: text})
+            self.page("POST", "/certificates/first/relays", hidden | {"client": text})
+            self.api("POST", "/certificates/first/client-checks", {"certificate": text})
+            file = form if isinstance(form, bytes) else form.encode()
+            files = {"certificate-file": ("all.bin", file), "ca-file": ("ca.bin", file)}
+            self.page("POST", "/check/certificate", hidden | {"passphrase": PASSPHRASE}, files)
+            self.page("POST", "/certificates/first/rotate", hidden | {"complete": "yes"}, files)
+            self._in_a_terminal(file)
+
+    def _in_a_terminal(self, file: bytes) -> None:
+        pasted = self.home / "pasted"
+        pasted.write_bytes(file)
+        for arguments in ((), ("--json",), ("--cert", str(pasted), "--ca", str(pasted))):
+            command = [sys.executable, "-m", "service.cli", "check", str(pasted), *arguments]
+            done = run(command, capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode in {0, 1, 2}
+            self.said += [done.stdout, done.stderr]
+        pasted.unlink()
 
     def in_the_console(self) -> None:
         """Signing in and pasting; also wrongly."""
@@ -149,6 +234,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         made = Journey(up, home)
         made.in_the_api()
         made.in_the_console()
+        made.in_every_form()
         made.as_an_agent()
         yield made
 

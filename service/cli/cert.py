@@ -18,10 +18,10 @@ def cert() -> None:
 
 
 material_options = [
-    click.option("--key", type=click.Path(), help="The private key, PEM. - reads standard input."),
-    click.option("--cert", "chain", type=click.Path(), help="The certificate chain, PEM."),
-    click.option("--ca", type=click.Path(), help="The CA of mTLS clients, PEM."),
-    click.option("--passphrase-file", type=click.Path(), help="The passphrase of an encrypted key."),
+    click.option("--key", type=click.Path(), help="The private key, in any form. - reads standard input."),
+    click.option("--cert", "chain", type=click.Path(), help="The certificate chain, or all of it in one file."),
+    click.option("--ca", type=click.Path(), help="The CA of mTLS clients."),
+    click.option("--passphrase-file", type=click.Path(), help="The passphrase of an encrypted key or PKCS#12 file."),
 ]
 
 
@@ -89,8 +89,8 @@ def create(
     as_json: bool,
 ) -> None:
     """Register a certificate under NAME."""
-    if not key or not chain:
-        raise click.UsageError("A certificate needs --key and --cert.")
+    if not chain:
+        raise click.UsageError("A certificate needs --cert, and --key unless its key is in the same file.")
     body = {"name": name, "comment": comment, **_body(key, chain, ca, passphrase_file)}
     _show(Client().call("POST", "certificates", body=body).json(), as_json=as_json)
 
@@ -100,6 +100,7 @@ def create(
 @_material
 @click.option("--version", type=int, help="The version you saw; the current one unless told.")
 @click.option("--accept", multiple=True, metavar="CODE", help="A harmful impact that is accepted; may be repeated.")
+@click.option("--keep-ca-until", metavar="DAY", help="Keep the CA that would be dropped until then, as 2027-01-31.")
 @json_option
 def rotate(
     name: str,
@@ -109,6 +110,7 @@ def rotate(
     passphrase_file: str | None,
     version: int | None,
     accept: tuple[str, ...],
+    keep_ca_until: str | None,
     as_json: bool,
 ) -> None:
     """Replace the content of NAME by a new version. Without --key the key is kept."""
@@ -116,8 +118,29 @@ def rotate(
         raise click.UsageError("Name what is new: --key, --cert or --ca.")
     client = Client()
     seen = version if version is not None else client.get("certificates", name)["version"]
-    body = {**_body(key, chain, ca, passphrase_file), "accept": list(accept)}
+    body: dict[str, Any] = {**_body(key, chain, ca, passphrase_file), "accept": list(accept)}
+    if keep_ca_until is not None:
+        body["keep_ca_until"] = keep_ca_until
     _show(client.call("PUT", "certificates", name, body=body, version=seen).json(), as_json=as_json)
+
+
+@cert.command("client-check")
+@click.argument("name")
+@click.argument("file", type=click.Path())
+@json_option
+def client_check(name: str, file: str, as_json: bool) -> None:
+    """Say whether an mTLS relay with certificate NAME would accept the client certificate in FILE. Exit 1 when not."""
+    answer = (
+        Client().call("POST", "certificates", name, "client-checks", body={"certificate": read_material(file)}).json()
+    )
+    if as_json:
+        show_json(answer)
+    elif answer["accepted"]:
+        click.secho("Accepted.", fg="green")
+    else:
+        show_findings(answer["findings"])
+    if not answer["accepted"]:
+        raise SystemExit(EXIT_FINDINGS)
 
 
 @cert.command()

@@ -18,13 +18,13 @@ from service.pki.recognised import Recognised
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path())
-@click.option("--key", type=click.Path(), help="The private key, PEM. - reads standard input.")
-@click.option("--cert", type=click.Path(), help="The certificate chain, PEM.")
-@click.option("--ca", type=click.Path(), help="The CA of mTLS clients, PEM.")
+@click.option("--key", type=click.Path(), help="The private key. - reads standard input.")
+@click.option("--cert", type=click.Path(), help="The certificate chain.")
+@click.option("--ca", type=click.Path(), help="The CA of mTLS clients.")
 @click.option("--host", "hosts", multiple=True, metavar="NAME", help="A name that clients use; may be repeated.")
 @click.option("--purpose", type=click.Choice(["server", "client"]), help="What the certificate is for.")
 @click.option("--at", "at", metavar="TIME", help="Check at this time (ISO 8601) instead of now.")
-@click.option("--passphrase-file", type=click.Path(), help="The passphrase of an encrypted key.")
+@click.option("--passphrase-file", type=click.Path(), help="The passphrase of an encrypted key or PKCS#12 file.")
 @json_option
 def check(
     files: tuple[str, ...],

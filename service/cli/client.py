@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
@@ -84,7 +86,7 @@ def forget_token() -> None:
 
 
 def read_material(name: str | None) -> str | None:
-    """The content of a PEM file, or of standard input for `-`.
+    """The content of a file, or of standard input for `-`: text as it is, DER and PKCS#12 in base64.
 
     Raises:
         SystemExit: 3, when it cannot be read.
@@ -96,7 +98,18 @@ def read_material(name: str | None) -> str | None:
             content: bytes = file.read(1024 * 1024)
     except OSError as error:
         _end(f"{name} cannot be read: {error.strerror}", EXIT_UNREACHABLE)
-    return content.decode("utf-8", "replace")
+    return _as_text(content)
+
+
+def _as_text(content: bytes) -> str:
+    """What JSON can carry of a file; the readers of the server know both forms."""
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        around_pem = b"-----BEGIN" in content
+        return content.decode("utf-8", "replace") if around_pem else b64encode(content).decode("ascii")
 
 
 def _trust() -> str | bool:

@@ -11,6 +11,7 @@ import idna
 
 from service.errors import Refused
 from service.pki.finding import Field, Finding, Severity
+from service.pki.reading import holds_key
 from service.records.names import is_name, slug
 
 MAX_DISPLAY_NAME_CHARACTERS: Final = 120
@@ -21,9 +22,6 @@ MAX_HOST_CHARACTERS: Final = 253
 """RFC 1035 §2.3.4, without the final dot."""
 CLUSTER_SCHEMES: Final = frozenset({"https", "tcp"})
 """`tcp` is how Docker writes its TLS endpoint (`tcp://host:2376`)."""
-
-
-_KEY_MARK = "PRIVATE KEY-----"
 
 
 def refusal(code: str, message: str, hint: str = "", *, field: Field) -> Refused:
@@ -69,12 +67,12 @@ def read_line(text: str, *, limit: int, field: Field, what: str) -> str:
 
 
 def refuse_key(text: str, *, field: Field, what: str) -> None:
-    """Everybody who may look at the instance sees what is typed here.
+    """Everybody who may look at the instance sees what is typed here: no key stands in it, in any form that is read.
 
     Raises:
         Refused: `text.private-key`; the text is not quoted.
     """
-    if _KEY_MARK in text:
+    if holds_key(text):
         message = f"The {what} holds a private key. It was not stored."
         raise refusal("text.private-key", message, "Paste the key into KEY.", field=field)
 

@@ -6,20 +6,15 @@ run beside that: it is started once a module here, never once a session.
 
 from __future__ import annotations
 
-import ssl
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.conftest import Instance
-from tests.material import issue, root
-from tests.web.conftest import Api, Console, make_console
+from tests.web.conftest import Api, Console, make_console, served
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -34,11 +29,6 @@ FLAGS = [
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1440, "height": 900}
-
-
-class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's own name
-        """Say nothing."""
 
 
 @dataclass
@@ -57,21 +47,9 @@ class Site:
 @pytest.fixture(scope="module")
 def site(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The console of this module, listening."""
-    now = datetime.now(UTC)
-    leaf = issue("console.example.com", issuer=root(now=now), hosts=["console.example.com"], now=now)
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "cert.pem").write_text(leaf.pem)
-    (folder / "key.pem").write_text(leaf.key_pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     console = make_console(instance)
-    server = make_server("127.0.0.1", 0, console.app, threaded=True, ssl_context=context, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield Site(console, f"https://console.example.com:{server.port}")
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    with served(console, "console.example.com", tmp_path_factory.mktemp("tls")) as port:
+        yield Site(console, f"https://console.example.com:{port}")
 
 
 @pytest.fixture(scope="module")

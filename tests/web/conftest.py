@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +20,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from werkzeug.exceptions import HTTPException
+from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import TestResponse
 
 from service.index import Index
@@ -24,6 +30,7 @@ from service.web.api import openapi_document
 from service.web.app import create_app
 from service.web.ports import Ports
 from tests.conftest import Instance
+from tests.material import issue, root
 from vault.service_session import ServiceSession
 from vault.session import Token, Vault
 
@@ -118,11 +125,37 @@ def make_console(instance: Instance) -> Console:
             instance_name="Test instance",
             delivery_url="https://delivery.example.com:8444",
             cookie_keys=(Fernet.generate_key(),),
-            trusted_hosts=("console.example.com",),
+            trusted_hosts=("console.example.com", "127.0.0.1"),
             metrics_token="metrics-canary",
         )
     )
     return Console(app, instance, index, clock)
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's own name
+        """Say nothing."""
+
+
+@contextmanager
+def served(console: Console, host: str, folder: Path) -> Iterator[int]:
+    """A console on a port of this machine, over TLS with a certificate for a host; `folder/ca.pem` is its authority."""
+    now = datetime.now(UTC)
+    authority = root(now=now)
+    leaf = issue(host, issuer=authority, hosts=[host], now=now)
+    for name, content in (("ca.pem", authority.pem), ("cert.pem", leaf.pem), ("key.pem", leaf.key_pem)):
+        (folder / name).write_text(content)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    server = make_server("127.0.0.1", 0, console.app, threaded=True, ssl_context=context, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.port
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
 
 
 @pytest.fixture(scope="module")

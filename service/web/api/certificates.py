@@ -21,11 +21,11 @@ Codes = Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=10
 
 
 class NewCertificate(Struct, forbid_unknown_fields=True):
-    """A certificate to register."""
+    """A certificate to register. All of it may stand in one field; what belongs elsewhere is put there."""
 
     name: str
-    private_key: str
-    certificate: str
+    private_key: str = ""
+    certificate: str = ""
     ca: str | None = None
     passphrase: str | None = None
     comment: str = ""
