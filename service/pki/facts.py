@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 
 from service.pki.codes import shown
+from service.pki.der import TAGGED, children, whole
 from service.pki.keys import describe_public_key, spki_sha256
 
 FACTS_KEPT = 512
@@ -204,9 +205,20 @@ def certificate_facts(certificate: x509.Certificate) -> CertificateFacts:
 @lru_cache(maxsize=FACTS_KEPT)
 def _facts_of(der: bytes) -> CertificateFacts:
     try:
-        return despite_warnings(_facts, load_certificate(der))
+        facts = despite_warnings(_facts, load_certificate(der))
+        if not _names_one_signature_algorithm(der):
+            raise Unreadable("the two signature algorithms in it differ")
     except MALFORMED:
         raise Unreadable("a field of the certificate is malformed") from None
+    return facts
+
+
+def _names_one_signature_algorithm(der: bytes) -> bool:
+    """RFC 5280 §4.1.1.2: what is signed names the same algorithm as what stands beside the signature."""
+    signed, beside, *_ = children(der, whole(der))
+    fields = children(der, signed)
+    within = fields[2 if fields[0].tag == TAGGED else 1]
+    return der[within.at : within.end] == der[beside.at : beside.end]
 
 
 def despite_warnings(read: Callable[[Argument], Result], argument: Argument) -> Result:

@@ -161,7 +161,7 @@ def _link(block: Block, findings: list[Finding]) -> Link | None:
     except Unreadable:
         message = (
             f"Certificate {block.position} in {NAMES[block.field]} breaks the rules of X.509: "
-            "a name, an extension or the key in it cannot be read."
+            "a name, an extension, the key or the signature algorithm in it cannot be read."
         )
         hint = "Ask the issuer for a correct one; TLS libraries refuse it."
         findings.append(_finding("certificate.malformed", message, hint, block.field, block.position))
