@@ -12,7 +12,7 @@ from service.index.translation import translated
 from service.inventory.acting import UNFINISHED, Acting
 from service.inventory.bundles import annotate, delete, is_same, listed, refuse_used, store, taken
 from service.inventory.clients import refusals_of_client
-from service.inventory.elsewhere import offered, offers, seen_elsewhere
+from service.inventory.elsewhere import offered, offers, reused_from, seen_elsewhere
 from service.inventory.fit import accepted, fit, impacts, needs_of
 from service.inventory.impact import Impact
 from service.inventory.overlap import findings_of, keep_dropped, overlap_of, read_until
@@ -75,6 +75,9 @@ class Certificates:
         checked = self._checked(stored, private_key, certificate, ca, passphrase, hosts=hosts, purpose=purpose)
         if not checked.blocked:
             checked, _ = keep_dropped(stored, checked, until)
+        if checked.private_key is not None and checked.facts is not None:
+            earlier = [(one.number, one.facts.leaf) for one in self.versions(stored.name) if one.facts]
+            checked = replace(checked, findings=(*checked.findings, *reused_from(earlier, checked.facts.leaf)))
         return self._report(checked, self._impacts(stored, checked), name)
 
     def create(

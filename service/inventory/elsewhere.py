@@ -5,7 +5,7 @@ Pure, over the index in memory. The tables are made once per snapshot, however m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
@@ -124,6 +124,20 @@ def offered(found: tuple[Offer, ...]) -> tuple[Finding, ...]:
         )
         for one in found
     )
+
+
+def reused_from(versions: Sequence[tuple[int, CertificateFacts]], leaf: CertificateFacts) -> tuple[Finding, ...]:
+    """Whether the key that was pasted is one of earlier versions, with another certificate.
+
+    Args:
+        versions: of the certificate that is rotated: number and leaf, newest first.
+        leaf: what was pasted with a key.
+    """
+    same = [(number, it) for number, it in versions if it.spki_sha256 == leaf.spki_sha256]
+    if not same or any(it.fingerprint_sha256 == leaf.fingerprint_sha256 for _, it in same):
+        return ()  # the same material again: nothing changes, or somebody goes back on purpose
+    message = f"The key is the one of version {same[0][0]}: whoever has a copy from then can use it on."
+    return (finding("key.reused", message, "Make a new key with each certificate.", "private_key"),)
 
 
 class _Held:

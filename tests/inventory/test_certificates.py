@@ -298,7 +298,9 @@ def test_what_the_instance_holds_already_is_told(desk: Desk, name: str) -> None:
     sharing = certificates.check(private_key=first.key, certificate=renewed.chain)
     assert [one.code for one in sharing.checked.findings] == ["key.reused"]
     rotation = certificates.check(private_key=first.key, certificate=renewed.chain, name=name)
-    assert rotation.checked.findings == ()
+    assert [(one.code, "version 1" in one.message) for one in rotation.checked.findings] == [("key.reused", True)]
+    assert certificates.check(private_key=first.key, certificate=first.certificate, name=name).checked.findings == ()
+    assert certificates.check(certificate=renewed.chain, name=name).checked.findings == ()
 
 
 def test_a_missing_intermediate_that_the_instance_holds_is_offered(desk: Desk, name: str) -> None:
