@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from service.errors import InUse, Missing, Problem, Refused, Unavailable
-from service.index import CertificateView, Index, ListQuery, Page, list_certificates, state_of
+from service.index import CertificateView, Index, ListQuery, Page, Users, list_certificates, state_of
 from service.index.translation import translated
 from service.inventory.acting import UNFINISHED, Acting
 from service.inventory.bundles import annotate, delete, is_same, listed, refuse_used, store, taken
@@ -304,6 +304,7 @@ class Certificates:
                 ca=view.ca,
                 now=now,
                 kept_key_spki_sha256=view.facts.leaf.spki_sha256,
+                for_client=_shown_by_client(users),
             )
             findings = (*checked.findings, *findings_of(view, now))
             coverages = {need.consumer: fit(view.facts, need, now) for need in needs_of(users)}
@@ -331,6 +332,7 @@ class Certificates:
             purpose=purpose,
             now=self._acting.now(),
             kept_key_spki_sha256=stored.facts.leaf.spki_sha256 if keep and stored.facts else None,
+            for_client=_shown_by_client(self._acting.index.snapshot().used_by(stored.name)),
         )
 
     def _report(self, checked: Checked, impact: tuple[Impact, ...], name: str | None) -> CheckReport:
@@ -365,3 +367,7 @@ class Certificates:
             else:
                 facts, changed_by = view.facts, view.changed_by
         return VersionFacts(one.number, facts, changed_by, one.created_at, state)
+
+
+def _shown_by_client(users: Users) -> bool:
+    return any(need.purpose == "client" for need in needs_of(users))

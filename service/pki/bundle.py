@@ -56,6 +56,7 @@ def check_bundle(
     purpose: Purpose | None = None,
     now: datetime,
     kept_key_spki_sha256: str | None = None,
+    for_client: bool = False,
 ) -> Checked:
     """Read and check what was pasted. Anything at all in any field gives findings, never an exception.
 
@@ -64,6 +65,7 @@ def check_bundle(
         passphrase: of an encrypted key or a PKCS#12 file; not kept.
         hosts: names that clients use; each must be covered.
         purpose: what the certificate is for, when that is known.
+        for_client: a client shows it too, whatever else it is for.
         kept_key_spki_sha256: the key stays in Vault unseen; the leaf must carry this public key.
     """
     findings: list[Finding] = []
@@ -100,7 +102,7 @@ def check_bundle(
     findings += ordered.findings
     findings += _match(facts.leaf, key, kept_key_spki_sha256)
     findings += check_chain(ordered, now, complete=facts.chain_complete)
-    findings += check_issuance(ordered.chain, authorities, purpose, now)
+    findings += check_issuance(ordered.chain, authorities, now, for_client=for_client or purpose == "client")
     findings += _fit(ordered.chain[0], hosts, purpose)
     read = describe(blocks, pasted, key, ordered.chain, authorities)
     return Checked(tuple(findings), facts, key, _pem(ordered.chain), _pem(authorities), read)

@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from service.pki.codes import finding
-from service.pki.coverage import Purpose
 from service.pki.facts import ANY_USAGE, MALFORMED, despite_warnings, load_certificate
 from service.pki.finding import Field, Finding
 from service.pki.link import Link
@@ -40,9 +39,13 @@ _WORDS: Final[dict[Weakness, tuple[str, str]]] = {
 
 
 def check_issuance(
-    chain: Sequence[Link], authorities: Sequence[Link], purpose: Purpose | None, now: datetime
+    chain: Sequence[Link], authorities: Sequence[Link], now: datetime, *, for_client: bool
 ) -> list[Finding]:
-    """Findings about an ordered chain (leaf first) and the CA field. Revocation is not asked: nothing is fetched."""
+    """Findings about an ordered chain (leaf first) and the CA field. Revocation is not asked: nothing is fetched.
+
+    Args:
+        for_client: whether a client shows the leaf, perhaps beside a server.
+    """
     findings: list[Finding] = []
     for link in chain:
         findings += _broken(link, "certificate")
@@ -51,7 +54,7 @@ def check_issuance(
     leaf = chain[0]
     public = is_public(leaf.certificate)
     if public:
-        findings += _public(leaf, purpose)
+        findings += _public(leaf, for_client=for_client)
     issuers = {link.facts.spki_sha256 for link in chain[1:]} if public else set()
     for link in authorities:
         title, position = link.facts.title, link.position
@@ -106,7 +109,7 @@ def _broken(link: Link, field: Field) -> list[Finding]:
     return [finding(code, message, "Make a new key, and a certificate for it.", field, link.position)]
 
 
-def _public(leaf: Link, purpose: Purpose | None) -> list[Finding]:
+def _public(leaf: Link, *, for_client: bool) -> list[Finding]:
     facts, position = leaf.facts, leaf.position
     findings: list[Finding] = []
     limit = next((days for since, days in PUBLIC_LIMITS if facts.not_before.astimezone(UTC).date() >= since), None)
@@ -118,7 +121,7 @@ def _public(leaf: Link, purpose: Purpose | None) -> list[Finding]:
         )
         hint = "Ask for one that lasts no longer."
         findings.append(finding("certificate.too-long", message, hint, "certificate", position))
-    if purpose == "client" and "clientAuth" in facts.extended_key_usages:
+    if for_client and "clientAuth" in facts.extended_key_usages:
         message = f"Public CAs issue no clientAuth from {CLIENT_AUTH_ENDS:%Y-%m-%d} on: the successor will not have it."
         hint = "Move clients to a CA of your own before this one ends."
         findings.append(finding("purpose.client-auth-ending", message, hint, "certificate", position))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from service.errors import InUse, Missing, NotAllowed, Refused, Stale
 from service.index import CertificateState, ListQuery
 from service.inventory import Inventory
+from service.inventory.clusters import NewCluster
 from tests import material
 from tests.inventory.conftest import Desk, make_desk, now
-from tests.material import issue, rsa_keys_with_a_prime_in_common
+from tests.material import BOTH, issue, rsa_keys_with_a_prime_in_common
+from tests.pki.test_issuance import public
 
 
 def paste(*hosts: str, **options: object) -> material.Paste:
@@ -325,3 +327,18 @@ def test_keys_with_a_prime_in_common_are_refused(desk: Desk, name: str) -> None:
     with pytest.raises(Refused) as refused:
         certificates.create(name=f"{name}-b", private_key=second.key_pem, certificate=second.pem)
     assert "key.shared-prime" in {finding.code for finding in refused.value.findings}
+
+
+def test_the_end_of_public_client_certificates_is_told_ahead_where_a_cluster_shows_one(desk: Desk, name: str) -> None:
+    key, chain, _ = public(now() - timedelta(days=1), 90, BOTH)
+    certificates = desk.inventory.certificates
+    certificates.create(name=name, private_key=key, certificate=chain)
+
+    def told() -> list[set[str]]:
+        checked = certificates.check(name=name, certificate=chain).checked
+        return [{one.code for one in found} for found in (certificates.get(name).findings, checked.findings)]
+
+    assert told() == [set(), set()]
+    cluster = NewCluster("one", "https://swarm.example.com", cert_auth=True, certificate=name)
+    desk.inventory.providers.create(name=name, kind="swarm", clusters=[cluster])
+    assert told() == [{"purpose.client-auth-ending"}] * 2
