@@ -323,7 +323,7 @@ class Certificates:
     ) -> Checked:
         """What was pasted, with what is stored where nothing was."""
         keep = private_key is None and stored.facts is not None
-        return check_bundle(
+        checked = check_bundle(
             private_key=private_key,
             certificate=stored.certificate if certificate is None else certificate,
             ca=stored.ca if ca is None else ca,
@@ -334,6 +334,8 @@ class Certificates:
             kept_key_spki_sha256=stored.facts.leaf.spki_sha256 if keep and stored.facts else None,
             for_client=_shown_by_client(self._acting.index.snapshot().used_by(stored.name)),
         )
+        kept = {field for field, given in (("certificate", certificate), ("ca", ca)) if given is None}
+        return replace(checked, blocks=tuple(block for block in checked.blocks if block.field not in kept))
 
     def _report(self, checked: Checked, impact: tuple[Impact, ...], name: str | None) -> CheckReport:
         """With what the instance itself knows of it."""

@@ -34,7 +34,7 @@ _FOREIGN = (
     (b"\xfe\xed\xfe\xed", "a Java keystore", "Convert it: `keytool -importkeystore -deststoretype pkcs12`."),
     (b"\xce\xce\xce\xce", "a Java keystore", "Convert it: `keytool -importkeystore -deststoretype pkcs12`."),
     (b"PuTTY-User-Key-File", "a key of PuTTY", "A TLS key is needed: RSA, ECDSA or Ed25519 in PEM."),
-    (b"ssh-", "a public key of SSH", "Paste the private key of the certificate, in PEM."),
+    (b"ssh-", "a public key of SSH", "TLS needs a certificate and its private key; SSH has others."),
     (b"PK\x03\x04", "a ZIP archive", "Unpack it, and paste the files in it."),
     (b"\x1f\x8b", "a compressed file", "Unpack it, and paste what is in it."),
 )

@@ -152,6 +152,10 @@ def test_the_rotate_page_tells_the_blocks_and_draws_the_chain(admin: Visitor, ap
     assert "moved to KEY" in section(answer, "blocks")
     assert "issued by Test Intermediate" in section(answer, "chain")
     assert "a new key" in words(answer)
+    authority = {"ca": given.root.pem, "keep_key": "y"}
+    only = section(admin.post(f"/certificates/{name}/rotate/check", authority, HX_Request="true"), "blocks")
+    assert "CA for clients" in only
+    assert "Server certificate" not in only
     shown = admin.post(
         f"/certificates/{name}/rotate", {"certificate": mail(new), "preview": "yes", "expect_version": "1"}
     )
