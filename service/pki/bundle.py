@@ -89,8 +89,8 @@ def check_bundle(
     )
     authorities, said = check_authorities(pasted.authorities, now)
     findings += said
-    if not pasted.chain:
-        read = describe(blocks, pasted, key, (), authorities)
+    if _leaf_was_lost(findings, pasted, expected):
+        read = describe(blocks, pasted, key, pasted.chain, authorities)
         return Checked(tuple(findings), None, key, "", _pem(authorities), read)
     ordered = order_chain(pasted.chain, expected, now)
     facts = bundle_facts(_read(ordered.chain), _read(authorities))
@@ -133,6 +133,16 @@ def _missing(
         message = "CERT is empty."
         missing.append(_finding("certificate.missing", message, "Paste the certificate chain.", "certificate"))
     return missing
+
+
+def _leaf_was_lost(findings: Sequence[Finding], pasted: Pasted, expected_spki_sha256: str | None) -> bool:
+    """Whether nothing is left of CERT, or something in it could not be read and only authorities are left.
+
+    What would be said of their chain would be about the wrong certificate.
+    """
+    lost = any(one.severity is Severity.ERROR and one.field == "certificate" for one in findings)
+    only_above = all(link.facts.is_ca and link.facts.spki_sha256 != expected_spki_sha256 for link in pasted.chain)
+    return not pasted.chain or (lost and only_above)
 
 
 def _match(leaf: CertificateFacts, key: PrivateKey | None, kept_spki_sha256: str | None) -> list[Finding]:

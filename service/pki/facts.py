@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -268,12 +269,10 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
             key.key_size > MAX_VERIFIED_RSA_BITS or key.public_numbers().e >> MAX_VERIFIED_EXPONENT_BITS
         ):
             return False
-        if same_form(certificate, issuer):
-            certificate.verify_directly_issued_by(issuer)
-        elif name_key(certificate.issuer.rfc4514_string()) == name_key(issuer.subject.rfc4514_string()):
-            _verify(certificate, key)
-        else:
+        names = (certificate.issuer.rfc4514_string(), issuer.subject.rfc4514_string())
+        if not same_form(certificate, issuer) and len({name_key(name) for name in names}) > 1:
             return False
+        _verify(certificate, key)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, InternalError):
         return False
     return True
@@ -285,7 +284,7 @@ def same_form(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def _verify(certificate: x509.Certificate, key: object) -> None:
-    """Verify a signature alone, where the names agree without being equal.
+    """Verify a signature alone, however weak: `certificate.weak-signature` tells of that, and not that it is wrong.
 
     Raises:
         InvalidSignature, TypeError.
@@ -293,11 +292,11 @@ def _verify(certificate: x509.Certificate, key: object) -> None:
     signature, signed = certificate.signature, certificate.tbs_certificate_bytes
     parameters, digest = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
     match key:
-        case RSAPublicKey() if isinstance(parameters, PKCS1v15 | PSS) and digest is not None:
-            key.verify(signature, signed, parameters, digest)
-        case EllipticCurvePublicKey() if isinstance(parameters, ECDSA):
-            key.verify(signature, signed, parameters)
-        case Ed25519PublicKey():
+        case RSAPublicKey() if digest is not None:
+            key.verify(signature, signed, parameters if isinstance(parameters, PSS) else PKCS1v15(), digest)
+        case EllipticCurvePublicKey() if digest is not None:
+            key.verify(signature, signed, ECDSA(digest))
+        case Ed25519PublicKey() | Ed448PublicKey():
             key.verify(signature, signed)
         case _:
             raise TypeError("no such signature is verified here")

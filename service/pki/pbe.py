@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.decrepit.ciphers.algorithms import RC2, TripleDES
@@ -15,6 +16,8 @@ MAX_ITERATIONS = 2_000_000
 """Of PBKDF2: about a second."""
 MAX_OLD_ITERATIONS = 200_000
 """Of the derivation of RFC 7292 §B, which no library offers: about half a second. Java makes 10,000 to 50,000."""
+_OLD_COST = 5
+"""Iterations of PBKDF2 that take as long as one of the older derivation."""
 MAX_SALT_BYTES = 1024
 
 _PBES2, _PBKDF2 = bytes.fromhex("2a864886f70d01050d"), bytes.fromhex("2a864886f70d01050c")
@@ -56,11 +59,28 @@ class TooCostly(Exception):
     """The derivation would take too long."""
 
 
+@dataclass(slots=True)
+class Work:
+    """The iterations that may still be spent: one budget for a whole field, however many files and parts it holds."""
+
+    left: int = 2 * MAX_ITERATIONS
+
+    def spend(self, iterations: int) -> None:
+        """Take them off.
+
+        Raises:
+            TooCostly: they are not left.
+        """
+        if not 0 < iterations <= self.left:
+            raise TooCostly
+        self.left -= iterations
+
+
 class Unknown(Exception):
     """An algorithm that is not known here."""
 
 
-def decrypt(der: bytes, algorithm: Element, passphrase: str | None, ciphertext: bytes) -> bytes | None:
+def decrypt(der: bytes, algorithm: Element, passphrase: str | None, ciphertext: bytes, work: Work) -> bytes | None:
     """The plain text; None when the passphrase does not open it.
 
     Raises:
@@ -72,17 +92,18 @@ def decrypt(der: bytes, algorithm: Element, passphrase: str | None, ciphertext: 
         derivation, scheme = children(der, expect([parameters], 0, SEQUENCE))[:2]
         cipher_name, iv = children(der, scheme)[:2]
         cipher, size = _known(_PBES2_CIPHERS, content(der, cipher_name))
-        key, vector = pbkdf2(der, derivation, passphrase or "", size), content(der, expect([iv], 0, OCTET_STRING))
+        key = pbkdf2(der, derivation, passphrase or "", size, work)
+        vector = content(der, expect([iv], 0, OCTET_STRING))
     else:
         cipher, size = _known(_OLD_CIPHERS, name)
         salt_element, count = children(der, expect([parameters], 0, SEQUENCE))[:2]
         salt, iterations = content(der, expect([salt_element], 0, OCTET_STRING)), number(der, count)
-        key = derive("sha1", passphrase, salt, purpose=_KEY, iterations=iterations, size=size)
-        vector = derive("sha1", passphrase, salt, purpose=_IV, iterations=iterations, size=8)
+        key = derive("sha1", passphrase, salt, purpose=_KEY, iterations=iterations, size=size, work=work)
+        vector = derive("sha1", passphrase, salt, purpose=_IV, iterations=iterations, size=8, work=work)
     return _decrypt(cipher, key, vector, ciphertext)
 
 
-def pbkdf2(der: bytes, derivation: Element, passphrase: str, size: int) -> bytes:
+def pbkdf2(der: bytes, derivation: Element, passphrase: str, size: int, work: Work) -> bytes:
     """PBKDF2 (RFC 8018 §5.2) with the parameters that stand there; `size` bytes, or as many as they say when it is 0.
 
     Raises:
@@ -101,10 +122,13 @@ def pbkdf2(der: bytes, derivation: Element, passphrase: str, size: int) -> bytes
         raise Unknown
     if not 0 < iterations <= MAX_ITERATIONS or len(salt) > MAX_SALT_BYTES:
         raise TooCostly
+    work.spend(iterations)
     return hashlib.pbkdf2_hmac(digest, passphrase.encode("utf-8", "surrogatepass"), salt, iterations, size)
 
 
-def derive(digest: str, passphrase: str | None, salt: bytes, *, purpose: int, iterations: int, size: int) -> bytes:
+def derive(
+    digest: str, passphrase: str | None, salt: bytes, *, purpose: int, iterations: int, size: int, work: Work
+) -> bytes:
     """The derivation of RFC 7292 §B.2: `size` bytes for a purpose. A passphrase of None is no string at all.
 
     Raises:
@@ -117,6 +141,7 @@ def derive(digest: str, passphrase: str | None, salt: bytes, *, purpose: int, it
     filled = b"".join(_filled(part, block) for part in (salt, secret))
     made = b""
     while True:
+        work.spend(iterations * _OLD_COST)
         piece = bytes([purpose]) * block + filled
         for _ in range(iterations):
             piece = hashlib.new(digest, piece, usedforsecurity=False).digest()

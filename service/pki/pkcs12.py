@@ -1,7 +1,8 @@
 """PKCS#12 (RFC 7292): the keys and certificates of a `.p12` or `.pfx` file, opened in memory, at a bounded cost.
 
 Written out because the usual libraries give one key and its certificate where a file may hold several, and follow a
-crafted file into minutes of key derivation. Keys stay in their own encrypted form: `service.pki.keys` opens them.
+crafted file into minutes of key derivation. Keys stay in their own encrypted form,
+unless the passphrase is empty: `service.pki.keys` opens them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from service.pki.der import (
     number,
     whole,
 )
-from service.pki.pbe import DIGESTS, TooCostly, Unknown, decrypt, derive, pbkdf2
+from service.pki.pbe import DIGESTS, TooCostly, Unknown, Work, decrypt, derive, pbkdf2
 
 MAX_KEYS = 8
 MAX_CERTIFICATES = 128
@@ -66,8 +67,8 @@ class Contents:
         return f"Contents({len(self.keys)} keys, {len(self.certificates)} certificates)"
 
 
-def open_pkcs12(ber: bytes, passphrase: str | None) -> Contents:
-    """Open a file, after its MAC has proved the passphrase (RFC 7292 §5.1).
+def open_pkcs12(ber: bytes, passphrase: str | None, work: Work) -> Contents:
+    """Open a file, after its MAC has proved the passphrase (RFC 7292 §5.1), with the work that is left for its field.
 
     Raises:
         CannotOpen: `encrypted` without a passphrase that opens it, `passphrase` when it is a wrong one, `cost`,
@@ -78,9 +79,13 @@ def open_pkcs12(ber: bytes, passphrase: str | None) -> Contents:
         der = definite(ber)
         parts = children(der, whole(der))
         safe = _content_info(der, expect(parts, 1, SEQUENCE), _DATA)
-        secret = _proved(der, parts[2], safe, passphrase) if len(parts) > 2 else (passphrase or "")
+        secret = _proved(der, parts[2], safe, passphrase, work) if len(parts) > 2 else (passphrase or "")
         for info in children(safe, whole(safe)):
-            _gather(_plain(safe, info, secret), found, MAX_NESTING)
+            _gather(_plain(safe, info, secret, work), found, MAX_NESTING)
+        if not secret:
+            found.keys = [
+                _without_passphrase(key, secret, work) if encrypted else (key, False) for key, encrypted in found.keys
+            ]
     except TooCostly:
         raise CannotOpen("cost") from None
     except Unknown:
@@ -97,15 +102,15 @@ def _content_info(der: bytes, info: Element, kind: bytes) -> bytes:
     return content(der, expect(children(der, expect(parts, 1, TAGGED)), 0, OCTET_STRING))
 
 
-def _proved(der: bytes, mac: Element, safe: bytes, passphrase: str | None) -> str | None:
+def _proved(der: bytes, mac: Element, safe: bytes, passphrase: str | None, work: Work) -> str | None:
     """The passphrase that makes the MAC; None stands for a file made without one (RFC 7292 §B.1 leaves both open)."""
     for candidate in [passphrase] if passphrase else ["", None]:
-        if hmac.compare_digest(*_macs(der, mac, safe, candidate)):
+        if hmac.compare_digest(*_macs(der, mac, safe, candidate, work)):
             return candidate
     raise CannotOpen("passphrase" if passphrase else "encrypted")
 
 
-def _macs(der: bytes, mac: Element, safe: bytes, passphrase: str | None) -> tuple[bytes, bytes]:
+def _macs(der: bytes, mac: Element, safe: bytes, passphrase: str | None, work: Work) -> tuple[bytes, bytes]:
     """The MAC that the file has, and the one that the passphrase makes."""
     parts = children(der, expect([mac], 0, SEQUENCE))
     algorithm, digest = children(der, expect(parts, 0, SEQUENCE))[:2]
@@ -115,7 +120,7 @@ def _macs(der: bytes, mac: Element, safe: bytes, passphrase: str | None) -> tupl
     if oid == _PBMAC1:  # RFC 9579
         derivation, scheme = children(der, expect(name, 1, SEQUENCE))[:2]
         hash_name = DIGESTS.get(content(der, expect(children(der, scheme), 0, OID)), "")
-        key = pbkdf2(der, derivation, passphrase or "", 0)
+        key = pbkdf2(der, derivation, passphrase or "", 0, work)
     else:
         hash_name = DIGESTS.get(oid, "")
         iterations = number(der, parts[2]) if len(parts) > 2 else 1
@@ -123,13 +128,13 @@ def _macs(der: bytes, mac: Element, safe: bytes, passphrase: str | None) -> tupl
             raise Unknown
         size = hashlib.new(hash_name, usedforsecurity=False).digest_size
         salt = content(der, expect(parts, 1, OCTET_STRING))
-        key = derive(hash_name, passphrase, salt, purpose=_MAC_KEY, iterations=iterations, size=size)
+        key = derive(hash_name, passphrase, salt, purpose=_MAC_KEY, iterations=iterations, size=size, work=work)
     if not hash_name:
         raise Unknown
     return expected, hmac.new(key, safe, hash_name).digest()
 
 
-def _plain(safe: bytes, info: Element, secret: str | None) -> bytes:
+def _plain(safe: bytes, info: Element, secret: str | None, work: Work) -> bytes:
     """SafeContents in DER: as they stand, or decrypted (RFC 7292 §4.1, RFC 5652 §8)."""
     parts = children(safe, info)
     kind = content(safe, expect(parts, 0, OID))
@@ -144,10 +149,17 @@ def _plain(safe: bytes, info: Element, secret: str | None) -> bytes:
     whole_text = content(safe, ciphertext)
     if ciphertext.tag == TAGGED:  # divided into pieces
         whole_text = b"".join(content(safe, piece) for piece in children(safe, ciphertext))
-    plain = decrypt(safe, expect(encrypted, 1, SEQUENCE), secret, whole_text)
+    plain = decrypt(safe, expect(encrypted, 1, SEQUENCE), secret, whole_text, work)
     if plain is None:
         raise CannotOpen("passphrase" if secret else "encrypted")
     return plain
+
+
+def _without_passphrase(key: bytes, secret: str | None, work: Work) -> tuple[bytes, bool]:
+    """A key that is encrypted with the empty passphrase of its file, opened: nobody can be asked for that."""
+    parts = children(key, whole(key))
+    plain = decrypt(key, expect(parts, 0, SEQUENCE), secret, content(key, expect(parts, 1, OCTET_STRING)), work)
+    return (key, True) if plain is None else (plain, False)
 
 
 def _gather(contents: bytes, found: Contents, depth: int) -> None:

@@ -7,9 +7,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from service.pki import pem
 from service.pki.codes import finding as _finding
@@ -17,6 +18,7 @@ from service.pki.decoration import undecorate
 from service.pki.der import Malformed, first
 from service.pki.finding import Field, Finding
 from service.pki.kinds import LABELS, recognise
+from service.pki.pbe import Work
 from service.pki.pem import MAX_BLOCKS, MAX_FIELD_BYTES, NAMES, Block, from_base64, has_marks
 from service.pki.pkcs7 import certificates_of
 from service.pki.pkcs12 import CannotOpen, Trouble, open_pkcs12
@@ -40,8 +42,20 @@ _FOREIGN = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    """What opens the files of one field: a passphrase, and the work that may be spent on it."""
+
+    passphrase: str | None = dataclasses.field(repr=False)
+    work: Work = dataclasses.field(default_factory=Work)
+
+
 def read_field(pasted: str | bytes, field: Field, passphrase: str | None = None) -> tuple[list[Block], list[Finding]]:
     """The blocks of a field, in the order of the paste, and what is to be said of it. An empty field has neither."""
+    return _read(pasted, field, _Opener(passphrase))
+
+
+def _read(pasted: str | bytes, field: Field, opener: _Opener) -> tuple[list[Block], list[Finding]]:
     if _size(pasted) > MAX_FIELD_BYTES:
         message = f"{NAMES[field]} is larger than {MAX_FIELD_BYTES // 1024} kB."
         return [], [_finding("input.too-large", message, "Paste only what belongs in this field.", field)]
@@ -53,7 +67,7 @@ def read_field(pasted: str | bytes, field: Field, passphrase: str | None = None)
     if isinstance(pasted, bytes):
         binary = _from_der(pasted, field)
         if binary:
-            return _opened(binary, field, passphrase, [])
+            return _opened(binary, field, opener, [])
         pasted = _decoded(pasted)
     text, undone = undecorate(pasted)
     findings: list[Finding] = []
@@ -67,7 +81,7 @@ def read_field(pasted: str | bytes, field: Field, passphrase: str | None = None)
     if undone and blocks:
         message = f"{NAMES[field]} was put right: {_joined(undone)} {'was' if len(undone) == 1 else 'were'} undone."
         findings.append(_finding("pem.repaired", message, "", field))
-    return _opened(blocks, field, passphrase, findings)
+    return _opened(blocks, field, opener, findings)
 
 
 def read_given(given: Given, field: Field, passphrase: str | None = None) -> tuple[list[Block], list[Finding]]:
@@ -78,8 +92,9 @@ def read_given(given: Given, field: Field, passphrase: str | None = None) -> tup
         return read_field(b"\0" * (MAX_FIELD_BYTES + 1), field)
     blocks: list[Block] = []
     findings: list[Finding] = []
+    opener = _Opener(passphrase)
     for one in given[:MAX_BLOCKS]:
-        found, said = read_field(one, field, passphrase)
+        found, said = _read(one, field, opener)
         before = len(blocks)
         blocks += [replace(block, position=block.position + before) for block in found]
         findings += [replace(it, position=it.position + before) if it.position else it for it in said]
@@ -172,7 +187,7 @@ def _nothing(pasted: str, field: Field) -> Finding:
 
 
 def _opened(
-    blocks: list[Block], field: Field, passphrase: str | None, findings: list[Finding]
+    blocks: list[Block], field: Field, opener: _Opener, findings: list[Finding]
 ) -> tuple[list[Block], list[Finding]]:
     """Each block as what it is; those that hold several things opened. Positions count what was found."""
     found: list[Block] = []
@@ -180,7 +195,7 @@ def _opened(
         true, said = _recognised(block)
         findings += said
         if true.label:
-            found += _inside(true, passphrase, findings)
+            found += _inside(true, opener, findings)
     if len(found) > MAX_BLOCKS:
         message = f"{NAMES[field]} has more than {MAX_BLOCKS} blocks."
         return [], [_finding("pem.too-many-blocks", message, "Paste only what belongs here.", field)]
@@ -223,7 +238,7 @@ def _missing(der: bytes) -> int:
     return max(0, 2 + count + int.from_bytes(der[2 : 2 + count], "big") - len(der))
 
 
-def _inside(block: Block, passphrase: str | None, findings: list[Finding]) -> Iterator[Block]:
+def _inside(block: Block, opener: _Opener, findings: list[Finding]) -> Iterator[Block]:
     """The block itself, or what it holds."""
     if block.kind == "pkcs7":
         try:
@@ -238,7 +253,7 @@ def _inside(block: Block, passphrase: str | None, findings: list[Finding]) -> It
         for der in held:
             yield replace(block, kind="certificate", label="CERTIFICATE", der=der, source="PKCS#7")
     elif block.kind == "pkcs12":
-        yield from _from_pkcs12(block, passphrase, findings)
+        yield from _from_pkcs12(block, opener, findings)
     else:
         yield block
 
@@ -252,9 +267,9 @@ _TROUBLES: dict[Trouble, tuple[str, str, str]] = {
 }
 
 
-def _from_pkcs12(block: Block, passphrase: str | None, findings: list[Finding]) -> Iterator[Block]:
+def _from_pkcs12(block: Block, opener: _Opener, findings: list[Finding]) -> Iterator[Block]:
     try:
-        contents = open_pkcs12(block.der, passphrase)
+        contents = open_pkcs12(block.der, opener.passphrase, opener.work)
     except CannotOpen as error:
         code, message, hint = _TROUBLES[error.trouble]
         findings.append(_finding(code, f"The PKCS#12 file in {NAMES[block.field]} {message}", hint, block.field))

@@ -217,6 +217,17 @@ def test_a_pkcs12_file_that_would_take_minutes_is_refused():
     assert codes(check(crafted, passphrase="correct horse")) == ["key.encryption-cost"]
 
 
+def test_the_files_of_a_field_share_the_work_that_opening_them_may_cost():
+    slow = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(150_000).build(b"correct horse")
+    key, leaf = GOOD.leaf.key, GOOD.leaf.certificate
+    file = pkcs12.serialize_key_and_certificates(b"relay", key, leaf, above(GOOD), slow)
+    alone = check(file, passphrase="correct horse")
+    assert "key.encryption-cost" not in codes(alone)
+    assert alone.facts is not None
+    many = check_bundle(private_key=None, certificate=[file] * 40, passphrase="correct horse", now=NOW)
+    assert codes(many).count("key.encryption-cost") >= 15  # 4,000,000 iterations are enough for 24 of them
+
+
 def test_trusted_certificates_and_parameters_are_read():
     trusted = base64.encodebytes(der(GOOD) + bytes.fromhex("300c300a06082b06010505070301")).decode()
     block = f"-----BEGIN TRUSTED CERTIFICATE-----\n{trusted}-----END TRUSTED CERTIFICATE-----\n"
