@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from flask import Flask
 
-from service.index import Index
+from service.index import Bell, Index
 from service.inventory import Inventory
 from service.inventory.people import People, Session
 from service.settings import PREFIX, Settings, SettingsError, read_secret_file
@@ -51,7 +51,7 @@ def build_web(settings: Settings) -> Flask:
     from service.web.ports import Ports  # noqa: PLC0415 - as above
 
     server = _server(settings)
-    index = follow(settings, server, WEB_FOLLOWS_EVERY_S)
+    index = follow(settings, server, "web", WEB_FOLLOWS_EVERY_S)
 
     def inventory_for(session: Session) -> Inventory:
         return Inventory(Vault(server, session.token), index, session.who, now)
@@ -84,7 +84,7 @@ def serve_delivery(settings: Settings) -> None:
 
     _log_to_stderr()
     server = _server(settings)
-    index = follow(settings, server, DELIVERY_FOLLOWS_EVERY_S, statuses=False)
+    index = follow(settings, server, "delivery", DELIVERY_FOLLOWS_EVERY_S, statuses=False)
     app = create_app(lambda: AsyncVault(server), index, now)
     serve(app, settings.host, settings.port, settings.tls_cert_file, settings.tls_key_file)
 
@@ -102,10 +102,13 @@ def serve_worker(settings: Settings) -> None:
     run(session.vault, session.forget, now)
 
 
-def follow(settings: Settings, server: Server, interval_s: float, *, statuses: bool = True) -> Index:
+def follow(settings: Settings, server: Server, name: str, interval_s: float, *, statuses: bool = True) -> Index:
     """The index, kept true by a thread of its own, with the process's own role."""
     session = service_session(settings, server)
-    index = Index(session.vault, now, forget=session.forget)
+    bell = Bell(settings.run_dir) if settings.run_dir else None
+    index = Index(session.vault, now, forget=session.forget, announce=bell.ring if bell else lambda: None)
+    if bell:
+        bell.listen(index.nudge, name)
     work = {"stop": threading.Event(), "interval_s": interval_s, "statuses": statuses}
     threading.Thread(target=index.run, kwargs=work, name="index", daemon=True).start()
     return index

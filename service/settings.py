@@ -59,6 +59,7 @@ class Settings:
     delivery_url: str
     trusted_hosts: tuple[str, ...]
     proxies: int
+    run_dir: Path | None
 
     def credentials(self) -> ServiceCredentials:
         """Read the AppRole of this process.
@@ -147,6 +148,7 @@ def read_settings(environment: Mapping[str, str], *, default_port: int) -> Setti
         delivery_url=text("DELIVERY_URL").rstrip("/"),
         trusted_hosts=tuple(name.strip() for name in text("TRUSTED_HOSTS").split(",") if name.strip()),
         proxies=_count(text("PROXIES", "0"), problems),
+        run_dir=Path(text("RUN_DIR")) if text("RUN_DIR") else None,
     )
     if problems:
         raise SettingsError(tuple(problems))

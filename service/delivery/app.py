@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TypeAlias
@@ -12,6 +14,7 @@ from service.delivery import exchange, login, status
 from service.delivery.bundle import Bundles
 from service.delivery.callers import Callers
 from service.delivery.exchange import Answer, ClientGone, Message, Receive, Scope, Send
+from service.delivery.waiting import MAX_WAIT_S, Waiters
 from service.errors import NotAllowed, Problem, Throttled, Unavailable
 from service.index import Index
 from vault.aio import AsyncVault
@@ -42,6 +45,7 @@ class DeliveryApp:
         self._vault: AsyncVault | None = None
         self._bundles: Bundles | None = None
         self._callers = Callers()
+        self._stop_listening: Callable[[], None] = lambda: None
         self._routes: dict[str, dict[str, _Handler]] = {
             "/v1/bundle": {"GET": self._bundle},
             "/v1/status": {"PUT": self._status},
@@ -90,8 +94,13 @@ class DeliveryApp:
             _log.error("%s %s failed: %s at %s", scope["method"], scope["path"], type(error).__name__, _where(error))
             return exchange.problem_answer(Problem("an error of this service; its log says where"))
 
-    async def _bundle(self, scope: Scope, _receive: Receive) -> Answer:
-        return await self._open_bundles().get(exchange.token_of(scope), exchange.header(scope, b"if-none-match"))
+    async def _bundle(self, scope: Scope, receive: Receive) -> Answer:
+        bundles, token = self._open_bundles(), exchange.token_of(scope)
+        if_none_match, wait_s = exchange.header(scope, b"if-none-match"), exchange.wait_of(scope, MAX_WAIT_S)
+        if not wait_s:
+            return await bundles.get(token, if_none_match)
+        answer = await bundles.wait(token, if_none_match, wait_s, lambda: exchange.gone(receive))
+        return replace(answer, headers=(*answer.headers, (b"preference-applied", b"wait=%d" % wait_s)))
 
     async def _status(self, scope: Scope, receive: Receive) -> Answer:
         token = exchange.token_of(scope)
@@ -133,6 +142,21 @@ class DeliveryApp:
             raise Unavailable("the delivery plane is starting", code="index.not-ready")
         return self._bundles
 
+    @property
+    def waiting(self) -> int:
+        """How many consumers wait for a change."""
+        return len(self._bundles.waiters) if self._bundles is not None else 0
+
+    def release(self) -> None:
+        """Answer everybody who waits: the server is about to stop."""
+        if self._bundles is not None:
+            self._bundles.waiters.close()
+
+    def _listen(self, waiters: Waiters) -> Callable[[], None]:
+        """Let the index wake those who wait, in their own loop; what ends it."""
+        loop = asyncio.get_running_loop()
+        return self._index.on_change(lambda snapshot: loop.call_soon_threadsafe(waiters.changed, snapshot))
+
     async def _live(self, receive: Receive, send: Send) -> None:
         """ASGI lifespan: connections open with the server and close with it."""
         while True:
@@ -140,8 +164,10 @@ class DeliveryApp:
             if message["type"] == "lifespan.startup":
                 self._vault = self._connect()
                 self._bundles = Bundles(self._vault, self._index, self._callers, self._is_fresh)
+                self._stop_listening = self._listen(self._bundles.waiters)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                self._stop_listening()
                 if self._vault is not None:
                     await self._vault.close()
                 self._vault = self._bundles = None

@@ -1,20 +1,24 @@
-"""`GET /v1/bundle`: the bound bundle, or 304 from memory.
+"""`GET /v1/bundle`: the bound bundle, or 304 from memory, at once or when something has changed.
 
 (0) The caller names a token; the index names what its consumer is bound to, and that bundle's version.
 (1) If the caller names the ETag of exactly that, Vault vouched for the token a moment ago, and the index is fresh: 304.
 (2) Everything else asks Vault, as the caller: Vault decides, and its audit log has the read.
 (3) Where Vault contradicts the index (403, 404), Vault is right: the consumer's own record says what it is bound to,
     and the version in the answer is always that of the read itself.
+(4) `Prefer: wait=N` holds 304 and "not bound" back until something concerns the caller, or N seconds are over.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
 
 from service.delivery.binding import Binding, binding_of
-from service.delivery.callers import Callers
-from service.delivery.exchange import Answer, Header, as_token, json_answer, not_modified
+from service.delivery.callers import VOUCHED_FOR_S, WAITING_FOR_S, Callers
+from service.delivery.exchange import Answer, ClientGone, Header, as_token, json_answer, not_modified
+from service.delivery.waiting import State, Turns, Waiters, state_of
 from service.errors import Missing, NotAllowed, NotSignedIn, Unavailable
 from service.index import Index, Snapshot
 from service.pki.facts import BundleFacts, read_facts
@@ -39,6 +43,8 @@ class Bundles:
         self._callers = callers
         self._is_fresh = is_fresh
         self._refreshing: asyncio.Task[Snapshot] | None = None
+        self._turns = Turns()
+        self.waiters = Waiters()
 
     async def get(self, token: bytes, if_none_match: bytes | None) -> Answer:
         """Answer one fetch.
@@ -46,8 +52,69 @@ class Bundles:
         Raises:
             service.errors.Problem, vault.errors.VaultError.
         """
-        snapshot = self._index.snapshot()
-        consumer = self._callers.consumer_of(token, snapshot)
+        return await self._get(token, if_none_match, self._index.snapshot(), VOUCHED_FOR_S)
+
+    async def wait(
+        self, token: bytes, if_none_match: bytes | None, wait_s: float, gone: Callable[[], Awaitable[None]]
+    ) -> Answer:
+        """Answer a fetch when there is something else than the caller has, or when its time is over.
+
+        Args:
+            gone: returns when the caller has gone away.
+
+        Raises:
+            ClientGone; as `get`.
+        """
+        clock = asyncio.get_running_loop().time
+        ends, change = clock() + wait_s, None
+        held: State | None = None
+        while True:
+            seen = self._index.snapshot()
+            answer = await self._look(token, if_none_match, seen, change)
+            over, first = ends <= clock(), change is None
+            if isinstance(answer, Missing) and (over or not first):
+                raise answer
+            if isinstance(answer, Answer) and (over or answer.status != HTTPStatus.NOT_MODIFIED):
+                return answer
+            consumer = self._callers.consumer_of(token, seen, WAITING_FOR_S) or await self.identify(token)
+            state = state_of(seen, consumer)
+            if isinstance(answer, Answer) and held not in {None, state}:
+                return answer  # the mode is another: the version is not
+            held = state
+            change = await self._until_changed(consumer, state, seen, ends - clock(), gone)
+            if change is None:
+                ends = clock()
+
+    async def _look(
+        self, token: bytes, if_none_match: bytes | None, seen: Snapshot, change: int | None
+    ) -> Answer | Missing:
+        """One look: at first from memory as far as may be, after a change in Vault, when it is this caller's turn."""
+        try:
+            if change is None:
+                return await self._get(token, if_none_match, seen, WAITING_FOR_S)
+            async with self._turns.turn(change):
+                return await self._get(token, if_none_match, seen, VOUCHED_FOR_S)
+        except Missing as missing:
+            return missing
+
+    async def _until_changed(
+        self, consumer: str, state: State, seen: Snapshot, left_s: float, gone: Callable[[], Awaitable[None]]
+    ) -> int | None:
+        """Wait; the journal's number when it changed, None when the time is over or the server stops."""
+        waiter = self.waiters.add(consumer, state, seen, self._index.snapshot())
+        leaving = asyncio.ensure_future(gone())
+        either: set[asyncio.Future[Any]] = {waiter.woken, leaving}
+        try:
+            await asyncio.wait(either, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done():
+                raise ClientGone
+            return waiter.woken.result() if waiter.woken.done() else None
+        finally:
+            leaving.cancel()
+            self.waiters.remove(waiter)
+
+    async def _get(self, token: bytes, if_none_match: bytes | None, snapshot: Snapshot, within_s: float) -> Answer:
+        consumer = self._callers.consumer_of(token, snapshot, within_s)
         if if_none_match is not None and self._is_fresh():
             vouched = consumer is not None
             if consumer is None:

@@ -18,6 +18,9 @@ from service.index import Snapshot
 VOUCHED_FOR_S = 5.0
 """How long a token is believed. A token revoked in Vault alone is answered 304 for this long at most; what is revoked
 or unbound through Keystead is in the journal, and forgotten when the index has read that."""
+WAITING_FOR_S = 3600.0
+"""How long a token is believed when its caller waits: what it can hear is that nothing has changed, and with the first
+change Vault decides. So those who wait cost Vault nothing, however many they are."""
 MAX_REMEMBERED = 20_000
 """Twice the consumers of the largest instance that is measured; about 6 MB."""
 
@@ -25,7 +28,7 @@ MAX_REMEMBERED = 20_000
 @dataclass(frozen=True, slots=True)
 class _Vouched:
     consumer: str
-    until_s: float
+    since_s: float
     sequence: int
 
 
@@ -45,14 +48,20 @@ class Callers:
     def __len__(self) -> int:
         return len(self._known)
 
-    def consumer_of(self, token: bytes, snapshot: Snapshot) -> str | None:
-        """The consumer whose token it is; None when Vault has to be asked (again)."""
+    def consumer_of(self, token: bytes, snapshot: Snapshot, within_s: float = VOUCHED_FOR_S) -> str | None:
+        """The consumer whose token it is; None when Vault has to be asked (again).
+
+        Args:
+            within_s: how long ago Vault may have been asked.
+        """
         digest = self._digest(token)
         vouched = self._known.get(digest)
         if vouched is None:
             return None
-        if self._monotonic() >= vouched.until_s:
+        age_s = self._monotonic() - vouched.since_s
+        if age_s >= WAITING_FOR_S:
             del self._known[digest]
+        if age_s >= within_s:
             return None
         if vouched.sequence != snapshot.sequence:
             if _concerned(vouched, snapshot):
@@ -65,7 +74,7 @@ class Callers:
     def remember(self, token: bytes, consumer: str, snapshot: Snapshot) -> None:
         """Vault just let this token read, as this consumer. `snapshot` is the one seen *before* Vault was asked."""
         digest = self._digest(token)
-        self._known[digest] = _Vouched(consumer, self._monotonic() + VOUCHED_FOR_S, snapshot.sequence)
+        self._known[digest] = _Vouched(consumer, self._monotonic(), snapshot.sequence)
         self._known.move_to_end(digest)
         while len(self._known) > self._limit:
             self._known.popitem(last=False)

@@ -27,6 +27,7 @@ MAX_BODY_BYTES = 8 * 1024
 """A login or a status is a few hundred bytes."""
 MAX_TOKEN_BYTES = 2 * 1024
 """Vault's service tokens are about 100 bytes, HashiCorp's batch tokens up to some 400."""
+MAX_PREFER_BYTES, MAX_DIGITS = 256, 9
 RETRY_AFTER_S = 2
 """What a consumer is told to wait when Vault is away: an election of a new leader takes about as long."""
 
@@ -106,6 +107,28 @@ def header(scope: Scope, name: bytes) -> bytes | None:
             found: bytes = value
             return found
     return None
+
+
+def wait_of(scope: Scope, most_s: int) -> int:
+    """The seconds that `Prefer: wait=N` asks for (RFC 7240 §4.3), `most_s` at most; 0 when it asks for none.
+
+    What cannot be understood is ignored, as §2 asks.
+    """
+    for key, value in scope["headers"]:
+        if key != b"prefer" or len(value) > MAX_PREFER_BYTES:
+            continue
+        for preference in value.split(b","):
+            name, _, said = preference.partition(b";")[0].partition(b"=")
+            seconds = said.strip().strip(b'"')
+            if name.strip().lower() == b"wait" and seconds.isdigit() and len(seconds) <= MAX_DIGITS:
+                return min(int(seconds), most_s)
+    return 0
+
+
+async def gone(receive: Receive) -> None:
+    """Returns when the caller goes away. What it still sends is let go."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def token_of(scope: Scope) -> bytes:

@@ -11,6 +11,7 @@ import ipaddress
 import ssl
 from functools import partial
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import uvicorn
@@ -84,6 +85,17 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.abort()
 
 
+class _Server(uvicorn.Server):
+    """Answers those who wait before it stops, instead of waiting for them."""
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Stop."""
+        app = self.config.app
+        if isinstance(app, DeliveryApp):
+            app.release()
+        await super().shutdown(sockets)
+
+
 def make_server(
     app: DeliveryApp,
     host: str,
@@ -129,7 +141,7 @@ def make_server(
         timeout_graceful_shutdown=SHUTDOWN_LIMIT_S,
         ssl_context_factory=tls if cert is not None and key is not None else None,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def serve(app: DeliveryApp, host: str, port: int, cert: Path | None, key: Path | None) -> None:

@@ -50,6 +50,7 @@ def _service(name: str, data: DataDir, addresses: Addresses, environment: Mappin
         "KEYSTEAD_VAULT_CACERT": str(data.ca_file),
         "KEYSTEAD_CREDENTIALS_FILE": str(credentials_file(data, name)),
         "KEYSTEAD_DELIVERY_URL": addresses.url("delivery"),
+        "KEYSTEAD_RUN_DIR": str(data.root / "run"),
     }
     if ":" not in addresses.host:  # werkzeug compares up to the first colon: no IPv6 address would ever be trusted
         settings["KEYSTEAD_TRUSTED_HOSTS"] = ",".join(server_names(addresses.host))

@@ -4,12 +4,14 @@ It follows the journal, and scans everything now and then, since the journal is 
 halves only: this room never asks Vault for a private key, and writes nothing. Pages read a `Snapshot`, never Vault.
 """
 
+from service.index.bell import Bell
 from service.index.follow import Index
 from service.index.listing import ListItem, ListQuery, Page, list_certificates
 from service.index.states import CertificateState, Filter, state_of
 from service.index.views import CertificateView, Change, Snapshot, Users, VersionView
 
 __all__ = [
+    "Bell",
     "CertificateState",
     "CertificateView",
     "Change",

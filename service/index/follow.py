@@ -37,18 +37,40 @@ class Index:
         reader: gives a `Vault` signed in as the index role; called anew for each round, so that it may renew.
         clock: aware UTC now.
         forget: told that the reader's token was refused; the next `reader()` signs in anew.
+        announce: tells other processes of this machine that there is something new in the journal.
     """
 
     def __init__(
-        self, reader: Callable[[], Vault], clock: Callable[[], datetime], *, forget: Callable[[], None] = lambda: None
+        self,
+        reader: Callable[[], Vault],
+        clock: Callable[[], datetime],
+        *,
+        forget: Callable[[], None] = lambda: None,
+        announce: Callable[[], None] = lambda: None,
     ) -> None:
         self._reader = reader
         self._clock = clock
         self._forget = forget
+        self.announce = announce
         self._contents = Contents(clock)
         self._writing = threading.Lock()
         self._snapshot: Snapshot | None = None
         self._stale_since: datetime | None = None
+        self._listeners: tuple[Callable[[Snapshot], object], ...] = ()
+        self._nudged = threading.Event()
+
+    def on_change(self, listener: Callable[[Snapshot], object]) -> Callable[[], None]:
+        """Call `listener` with each new snapshot, in whichever thread read it; the answer ends that."""
+        self._listeners = (*self._listeners, listener)
+
+        def end() -> None:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+        return end
+
+    def nudge(self) -> None:
+        """Something has changed: `run` looks now and not after its pause."""
+        self._nudged.set()
 
     @property
     def ready(self) -> bool:
@@ -137,7 +159,8 @@ class Index:
         return found
 
     def run(self, stop: threading.Event, interval_s: float = 1.0, *, statuses: bool = True) -> None:
-        """Follow until `stop` is set: the journal each `interval_s`, statuses and everything else now and then.
+        """Follow until `stop` is set: the journal each `interval_s` and when nudged, statuses and everything else now
+        and then. `stop` is noticed at the end of a pause: nudge to end it.
 
         Trouble with Vault is noted in `stale_since`, and tried again.
 
@@ -147,7 +170,9 @@ class Index:
         pause_s = 0.0
         said = ""
         rescan_at = status_at = 0.0
-        while not stop.wait(pause_s):
+        while not stop.is_set():
+            self._nudged.wait(pause_s)
+            self._nudged.clear()
             pause_s = interval_s
             try:
                 self.refresh()
@@ -190,8 +215,11 @@ class Index:
             if problem is not None:
                 self._stale_since = self._stale_since or self._clock()
                 raise problem
-            self._snapshot = self._contents.snapshot()
+            before, self._snapshot = self._snapshot, self._contents.snapshot()
             self._stale_since = None
+            if self._snapshot is not before:
+                for listener in self._listeners:
+                    listener(self._snapshot)
             return self._snapshot
 
 

@@ -42,6 +42,7 @@ class Acting:
             self.vault.journal.append(kind, name, action, version, by=self.who, at=self.now())
         except VaultError as error:
             _log.warning("no journal entry for %s %s %s: %s", kind, name, action, type(error).__name__)
+        self.index.announce()
         self.refresh_if_possible(*paths)
 
     @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from service.delivery.app import FRESH_FOR, create_app
+from service.delivery.app import FRESH_FOR, DeliveryApp, create_app
 from service.delivery.serve import REQUEST_LIMIT_S, make_server
 from service.index import Index
 from service.records import Cluster, Provider, Relay, bundle_path, provider_path, relay_path
@@ -58,6 +58,7 @@ class Plane:
     index: Index
     port: int
     ca_file: Path
+    app: DeliveryApp
 
     @property
     def url(self) -> str:
@@ -188,8 +189,9 @@ def running_plane(
     if follow:
         follower.start()
     home = instance.bao.home
+    app = create_app(lambda: AsyncVault(server), index, now, fresh_for=fresh_for)
     uvicorn_server = make_server(
-        create_app(lambda: AsyncVault(server), index, now, fresh_for=fresh_for),
+        app,
         "127.0.0.1",
         0,
         home / "server.pem",
@@ -201,7 +203,7 @@ def running_plane(
     try:
         wait_until(lambda: uvicorn_server.started)
         port = uvicorn_server.servers[0].sockets[0].getsockname()[1]
-        yield Plane(instance, index, port, instance.bao.ca_file)
+        yield Plane(instance, index, port, instance.bao.ca_file, app)
     finally:
         uvicorn_server.should_exit = True
         thread.join(timeout=10)

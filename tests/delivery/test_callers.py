@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.delivery.callers import VOUCHED_FOR_S, Callers
+from service.delivery.callers import VOUCHED_FOR_S, WAITING_FOR_S, Callers
 from service.index import Change, Snapshot
 from tests.material import NOW
 
@@ -37,6 +37,9 @@ def test_a_token_is_believed_for_a_few_seconds() -> None:
     assert callers.consumer_of(b"u", _snapshot(1)) is None
     time.now_s = VOUCHED_FOR_S
     assert callers.consumer_of(b"t", _snapshot(1)) is None
+    assert callers.consumer_of(b"t", _snapshot(1), WAITING_FOR_S) == "relay-eu"
+    time.now_s = WAITING_FOR_S
+    assert callers.consumer_of(b"t", _snapshot(1), WAITING_FOR_S) is None
     assert len(callers) == 0
 
 
