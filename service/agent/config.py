@@ -13,6 +13,8 @@ from service.agent.errors import WrongUsage
 MAX_CONFIG_BYTES = 256 * 1024
 DEFAULT_INTERVAL_S = 1.0
 MIN_INTERVAL_S = 0.1
+DEFAULT_WAIT_S = 60
+"""Shorter than what firewalls and proxies forget; the delivery plane takes 120 at most."""
 
 Purpose = Literal["server", "client"]
 
@@ -42,12 +44,18 @@ class FilesTarget:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The configuration. Relative paths in the file are relative to the file."""
+    """The configuration. Relative paths in the file are relative to the file.
+
+    Attributes:
+        interval_s: between two fetches that the delivery plane does not hold back.
+        wait_s: how long it may hold one back, in whole seconds; 0: it is asked each `interval_s`.
+    """
 
     url: str
     ca_file: Path | None
     state_dir: Path
     interval_s: float
+    wait_s: int
     targets: tuple[FilesTarget, ...]
 
 
@@ -73,6 +81,7 @@ def read_config(path: Path) -> Config:
         ca_file=reader.path("ca"),
         state_dir=reader.path("state_dir", required=True) or path.parent,
         interval_s=reader.number("interval_s", DEFAULT_INTERVAL_S, MIN_INTERVAL_S),
+        wait_s=int(reader.number("wait_s", DEFAULT_WAIT_S, 0)),
         targets=tuple(reader.targets()),
     )
     reader.finish()

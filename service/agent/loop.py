@@ -25,6 +25,7 @@ def run(
     """Follow until `stop` is set. What is installed stays in use whatever happens.
 
     Args:
+        interval_s: between rounds where the delivery plane holds no answer back.
         tell: called with what changed: an outcome that wrote files, or an error that is not the one before.
 
     Raises:
@@ -38,6 +39,8 @@ def run(
         except (LoginRefused, WrongUsage):
             raise
         except AgentError as error:
+            if stop.is_set():
+                return  # it was interrupted
             pause_s = min(max(pause_s * 2, interval_s), LONGEST_PAUSE_S)
             if str(error) != last:
                 last = str(error)
@@ -45,5 +48,5 @@ def run(
         else:
             if outcome.changed or last:
                 tell(outcome)
-            pause_s, last = interval_s, ""
+            pause_s, last = 0.0 if outcome.held else interval_s, ""
         stop.wait(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load, keeps no secret

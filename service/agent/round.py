@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Literal
 
 from service.agent.config import FilesTarget
-from service.agent.errors import AgentError, RefusedHere
+from service.agent.errors import AgentError, NotBound, RefusedHere
 from service.agent.session import ConsumerSession
-from service.agent.source import Bundle, etag_of
+from service.agent.source import NOTHING_HELD, Bundle, etag_of
 from service.agent.state import State
 from service.agent.targets.files import Files, Installed
 from service.pki.bundle import Checked, check_bundle
@@ -34,6 +34,7 @@ class Outcome:
         changed: whether files were written.
         findings: warnings about what is installed.
         report_failed: why the report did not arrive; empty when it did, or none was due.
+        held: whether the delivery plane held its answer back: the next round may follow at once.
     """
 
     consumer: str
@@ -43,13 +44,23 @@ class Outcome:
     changed: bool
     findings: tuple[Finding, ...] = ()
     report_failed: str = ""
+    held: bool = False
 
 
 class Round:
-    """What every round of one agent needs."""
+    """What every round of one agent needs.
 
-    def __init__(self, session: ConsumerSession, state: State, targets: Sequence[FilesTarget]) -> None:
+    Args:
+        wait_s: how long the delivery plane may hold an answer back after a round that left nothing to do; 0 never.
+    """
+
+    def __init__(
+        self, session: ConsumerSession, state: State, targets: Sequence[FilesTarget], *, wait_s: int = 0
+    ) -> None:
         self._session = session
+        self._wait_s = wait_s
+        self._settled = False
+        self._refused: str | None = None
         self._state = state
         self._targets = tuple(Files(target) for target in targets)
 
@@ -61,12 +72,28 @@ class Round:
         """
         held = [target.installed() for target in self._targets]
         common = held[0] if held[0] is not None and all(one == held[0] for one in held) else None
-        bundle = self._session.fetch(etag_of(common.certificate_name, common.version) if common else None)
+        etag = etag_of(common.certificate_name, common.version) if common else None
+        bundle = self._fetch(etag)
         if bundle is not None:
-            return self._install(bundle, held, now)
-        if common is None:
+            outcome = self._install(bundle, held, now)
+        elif common is None:
             raise RefusedHere("the delivery plane answered 304 to a fetch without condition")
-        return self._finish(common, changed=False)
+        else:
+            outcome = self._finish(common, changed=False)
+        self._settled = not outcome.report_failed
+        return outcome
+
+    def _fetch(self, etag: str | None) -> Bundle | None:
+        """What is new. After a round that left nothing to do the answer may be held back until there is something."""
+        refused, self._refused = self._refused, None
+        wait_s = self._wait_s if self._settled or refused else 0
+        self._settled = False
+        try:
+            bundle = self._session.fetch(refused or etag or (NOTHING_HELD if wait_s else None), wait_s=wait_s)
+        except NotBound:
+            self._settled = True
+            raise
+        return self._session.fetch(etag) if refused and bundle is None else bundle
 
     def _install(self, bundle: Bundle, held: Sequence[Installed | None], now: datetime) -> Outcome:
         findings: tuple[Finding, ...] = ()
@@ -77,6 +104,7 @@ class Round:
                 checked = _check(bundle, target.target, now)
                 facts, key = checked.facts, checked.private_key
                 if facts is None or key is None or checked.blocked:
+                    self._refused = bundle.etag
                     raise RefusedHere(_refusal(bundle, checked), code="bundle.refused")
                 new = Installed(bundle.certificate_name, bundle.version, facts.leaf.fingerprint_sha256)
                 findings = tuple(finding for finding in checked.findings if finding.severity is Severity.WARNING)
@@ -90,6 +118,7 @@ class Round:
         return self._finish(new, changed=changed, findings=findings)
 
     def _finish(self, what: Installed, *, changed: bool, findings: tuple[Finding, ...] = ()) -> Outcome:
+        held = self._session.was_held
         return Outcome(
             consumer=self._session.consumer(),
             certificate_name=what.certificate_name,
@@ -98,6 +127,7 @@ class Round:
             changed=changed,
             findings=findings,
             report_failed=self._report(what, "installed", ""),
+            held=held,
         )
 
     def _report(self, what: Installed, state: Literal["installed", "failed"], detail: str) -> str:

@@ -28,9 +28,18 @@ class ConsumerSession:
         """Who this is."""
         return self._log_in().consumer
 
-    def fetch(self, etag: str | None = None, tls_mode: TlsMode | None = None) -> Bundle | None:
+    @property
+    def was_held(self) -> bool:
+        """As `Delivery.was_held`."""
+        return self._delivery.was_held
+
+    def interrupt(self) -> None:
+        """As `Delivery.interrupt`."""
+        self._delivery.interrupt()
+
+    def fetch(self, etag: str | None = None, tls_mode: TlsMode | None = None, *, wait_s: int = 0) -> Bundle | None:
         """As `Delivery.fetch`."""
-        return self._with_token(lambda token: self._delivery.fetch(token, etag, tls_mode))
+        return self._with_token(lambda token: self._delivery.fetch(token, etag, tls_mode, wait_s=wait_s))
 
     def report(self, status: Mapping[str, object]) -> None:
         """As `Delivery.report`."""

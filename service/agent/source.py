@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -24,6 +26,8 @@ from service.records import is_name
 from vault.session import Token
 
 TIMEOUT_S = 10.0
+NOTHING_HELD = '"-:0"'
+"""The ETag of one who holds nothing, and waits to be bound."""
 MAX_ANSWER_BYTES = 1024 * 1024
 """A bundle with a long chain and a large CA file is a tenth of this."""
 
@@ -90,6 +94,9 @@ class Delivery:
         url: `https://host:port`.
         ca_file: the CA that signs its certificate; the system's when None. Nothing turns the check off.
 
+    Attributes:
+        was_held: whether the last fetch was held back until something changed, or its time was over.
+
     Raises:
         WrongUsage: the URL or the CA file cannot be used.
     """
@@ -102,6 +109,9 @@ class Delivery:
             trust = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         except (OSError, ssl.SSLError):
             raise WrongUsage(f"{ca_file} cannot be read as CA certificates (PEM)", code="config.ca") from None
+        self.was_held = False
+        self._timeout_s = timeout_s
+        self._interrupted = False
         self._address = f"{parts.hostname}:{parts.port or 443}"
         self._connection = http.client.HTTPSConnection(
             parts.hostname, parts.port or 443, timeout=timeout_s, context=trust
@@ -110,6 +120,14 @@ class Delivery:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def interrupt(self) -> None:
+        """End a call that waits, from a signal handler or another thread; it raises `Unreached`."""
+        self._interrupted = True
+        connected = self._connection.sock
+        if connected is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)  # of the connection, not of TLS: somebody reads it
 
     def unwrap(self, wrapping_token: Token) -> Token:
         """Take the SecretID out of its wrapping: works once, ever.
@@ -140,13 +158,18 @@ class Delivery:
         _check(status, answer, "log in")
         return LoggedIn(Token(_text(answer, "token")), _text(answer, "consumer"))
 
-    def fetch(self, token: Token, etag: str | None = None, tls_mode: TlsMode | None = None) -> Bundle | None:
+    def fetch(
+        self, token: Token, etag: str | None = None, tls_mode: TlsMode | None = None, *, wait_s: int = 0
+    ) -> Bundle | None:
         """The bundle; None when `etag` still names it, and its TLS mode still is `tls_mode` (None: whatever it is).
+
+        Args:
+            wait_s: let the delivery plane hold the answer back so long, while there is nothing new.
 
         Raises:
             TokenRefused, NotBound, RefusedHere, Unreached.
         """
-        status, answer = self._call("GET", "/v1/bundle", None, token=token, etag=etag)
+        status, answer = self._call("GET", "/v1/bundle", None, token=token, etag=etag, tls_mode=tls_mode, wait_s=wait_s)
         if status == http.client.NOT_MODIFIED:
             if tls_mode is None or answer.get("tls_mode", tls_mode) == tls_mode:
                 return None
@@ -184,12 +207,19 @@ class Delivery:
         *,
         token: Token | None = None,
         etag: str | None = None,
+        tls_mode: TlsMode | None = None,
+        wait_s: int = 0,
     ) -> tuple[int, Mapping[str, Any]]:
         headers = {"User-Agent": "keystead-agent", "Accept": "application/json"}
         if token is not None:
             headers["X-Vault-Token"] = token.reveal()
         if etag is not None:
             headers["If-None-Match"] = etag
+        if tls_mode is not None:
+            headers["Keystead-TLS-Mode"] = tls_mode
+        if wait_s:
+            headers["Prefer"] = f"wait={wait_s}"
+        self._allow(self._timeout_s + wait_s)
         content = None
         if body is not None:
             content = json.dumps(body).encode()
@@ -207,14 +237,16 @@ class Delivery:
         if len(raw) > MAX_ANSWER_BYTES:
             self._connection.close()
             raise Unreached(f"{self._address} answered more than {MAX_ANSWER_BYTES} bytes")
-        try:
-            answer = json.loads(raw) if raw else {}
-        except (ValueError, RecursionError):
-            answer = {}
-        if not isinstance(answer, dict):
-            answer = {}
+        answer = _object(raw)
+        self.was_held = response.getheader("Preference-Applied") is not None
         mode = response.getheader("Keystead-TLS-Mode")
         return response.status, answer if mode is None else {"tls_mode": mode, **answer}
+
+    def _allow(self, seconds: float) -> None:
+        """How long the next answer may take."""
+        self._connection.timeout = seconds
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(seconds)
 
     def _exchange(
         self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]
@@ -226,11 +258,20 @@ class Delivery:
             response = self._connection.getresponse()
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
             self._connection.close()
-            if fresh or method != "GET":
+            if fresh or method != "GET" or self._interrupted:
                 raise
             self._connection.request(method, path, body=content, headers=dict(headers))
             response = self._connection.getresponse()
         return response, response.read(MAX_ANSWER_BYTES + 1)
+
+
+def _object(raw: bytes) -> Mapping[str, Any]:
+    """The JSON object that an answer is; empty when it is none."""
+    try:
+        answer = json.loads(raw) if raw else {}
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _check(status: int, answer: Mapping[str, Any], what: str) -> None:

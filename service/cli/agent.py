@@ -42,13 +42,19 @@ def agent(context: click.Context, config_file: Path | None, once: bool, as_json:
             raise WrongUsage("--config FILE is missing", code="config.missing")
         config = read_config(config_file)
         state = State(config.state_dir)
-        one_round = Round(ConsumerSession(Delivery(config.url, config.ca_file), state), state, config.targets)
+        session = ConsumerSession(Delivery(config.url, config.ca_file), state)
+        one_round = Round(session, state, config.targets, wait_s=0 if once else config.wait_s)
         if once:
             _tell(one_round.run(_now()), as_json=as_json)
             return
         stop = Event()
+
+        def end(*_: object) -> None:
+            stop.set()
+            session.interrupt()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+            signal.signal(number, end)
         loop.run(
             one_round,
             stop,

@@ -99,7 +99,8 @@ class DeliveryApp:
         if_none_match, wait_s = exchange.header(scope, b"if-none-match"), exchange.wait_of(scope, MAX_WAIT_S)
         if not wait_s:
             return await bundles.get(token, if_none_match)
-        answer = await bundles.wait(token, if_none_match, wait_s, lambda: exchange.gone(receive))
+        mode = exchange.header(scope, b"keystead-tls-mode")
+        answer = await bundles.wait(token, if_none_match, mode, wait_s, lambda: exchange.gone(receive))
         return replace(answer, headers=(*answer.headers, (b"preference-applied", b"wait=%d" % wait_s)))
 
     async def _status(self, scope: Scope, receive: Receive) -> Answer:

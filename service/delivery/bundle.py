@@ -55,11 +55,17 @@ class Bundles:
         return await self._get(token, if_none_match, self._index.snapshot(), VOUCHED_FOR_S)
 
     async def wait(
-        self, token: bytes, if_none_match: bytes | None, wait_s: float, gone: Callable[[], Awaitable[None]]
+        self,
+        token: bytes,
+        if_none_match: bytes | None,
+        tls_mode: bytes | None,
+        wait_s: float,
+        gone: Callable[[], Awaitable[None]],
     ) -> Answer:
         """Answer a fetch when there is something else than the caller has, or when its time is over.
 
         Args:
+            tls_mode: the mode that the caller has, if it says so: that can change without a new version.
             gone: returns when the caller has gone away.
 
         Raises:
@@ -67,7 +73,7 @@ class Bundles:
         """
         clock = asyncio.get_running_loop().time
         ends, change = clock() + wait_s, None
-        held: State | None = None
+        mode = tls_mode.decode("latin-1") if tls_mode is not None else ""
         while True:
             seen = self._index.snapshot()
             answer = await self._look(token, if_none_match, seen, change)
@@ -78,9 +84,9 @@ class Bundles:
                 return answer
             consumer = self._callers.consumer_of(token, seen, WAITING_FOR_S) or await self.identify(token)
             state = state_of(seen, consumer)
-            if isinstance(answer, Answer) and held not in {None, state}:
-                return answer  # the mode is another: the version is not
-            held = state
+            if isinstance(answer, Answer) and mode and state[2] not in {"", mode}:
+                return answer
+            mode = state[2] or mode
             change = await self._until_changed(consumer, state, seen, ends - clock(), gone)
             if change is None:
                 ends = clock()

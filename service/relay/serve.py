@@ -19,7 +19,10 @@ from service.agent.session import ConsumerSession
 from service.agent.source import Bundle, etag_of
 from service.relay.tls import Front, Serving, prepare
 
+WAIT_S = 60
+"""How long the delivery plane may hold an answer back."""
 INTERVAL_S = 1.0
+"""Between fetches that were not held back."""
 LONGEST_PAUSE_S = 15.0
 MAX_HEAD_BYTES = 8 * 1024
 REQUEST_LIMIT_S = 10.0
@@ -54,6 +57,7 @@ class Relay:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
         self._consumer = ""
+        self._settled = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait for a bundle, serve it, and follow until `stop` is set.
@@ -62,26 +66,36 @@ class Relay:
             LoginRefused, WrongUsage: a person has to act. OSError: the address cannot be listened on.
         """
         pause_s, said = INTERVAL_S, ""
+        watch = asyncio.create_task(self._interrupt_at(stop))
         try:
             while not stop.is_set():
                 try:
                     await self._follow()
-                    pause_s, said = INTERVAL_S, ""
+                    pause_s, said = 0.0 if self._session.was_held else INTERVAL_S, ""
+                    self._settled = True
                 except (LoginRefused, WrongUsage):
                     if self._front is None:
                         raise
                     pause_s = LONGEST_PAUSE_S  # what is served stays served
                 except AgentError as error:
-                    pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                    if stop.is_set():
+                        break
+                    pause_s = min(max(pause_s * 2, INTERVAL_S), LONGEST_PAUSE_S)
                     if str(error) != said:
                         said = str(error)
                         _log.warning("%s", said)
                 await _wait(stop, pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load, keeps no secret
         finally:
+            watch.cancel()
             if self._server is not None:
                 self._server.close()
             for writer in tuple(self._connections):
                 writer.close()
+
+    async def _interrupt_at(self, stop: asyncio.Event) -> None:
+        """End a fetch that waits."""
+        await stop.wait()
+        self._session.interrupt()
 
     async def _follow(self) -> None:
         """Fetch once, and serve what came."""
@@ -112,7 +126,9 @@ class Relay:
         """The next bundle, checked and loaded; None when nothing changed."""
         present = self._front.serving if self._front else None
         etag = etag_of(present.certificate_name, present.version) if present else None
-        bundle = self._session.fetch(etag, present.tls_mode if present else None)
+        wait_s = WAIT_S if present and self._settled else 0
+        self._settled = False
+        bundle = self._session.fetch(etag, present.tls_mode if present else None, wait_s=wait_s)
         self._consumer = self._session.consumer()
         if bundle is None or _is_older(bundle, present):
             return None

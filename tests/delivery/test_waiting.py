@@ -141,6 +141,13 @@ def test_every_change_that_concerns_a_consumer_ends_its_wait(
     assert (reply.status, told) in expected
 
 
+def test_a_mode_that_changed_before_the_wait_is_told_at_once(plane: Plane) -> None:
+    token, etag = bound(plane, "mode-before")
+    headers = {"If_None_Match": etag, "Prefer": "wait=60", "Keystead_TLS_Mode": "mtls"}
+    reply = plane.call("GET", "/v1/bundle", token=token, **headers)
+    assert (reply.status, reply.headers["keystead-tls-mode"]) == (304, "tls")
+
+
 def test_who_is_not_bound_may_wait_to_be(plane: Plane, pool: ThreadPoolExecutor) -> None:
     plane.certificate("later")
     token = plane.token(plane.relay("later", None))
