@@ -99,7 +99,10 @@ class Bundles:
             if change is None:
                 return await self._get(token, if_none_match, seen, WAITING_FOR_S)
             async with self._turns.turn(change):
-                return await self._get(token, if_none_match, seen, VOUCHED_FOR_S)
+                consumer = self._callers.consumer_of(token, seen, WAITING_FOR_S)
+                if consumer is None:
+                    return await self._get(token, if_none_match, seen, VOUCHED_FOR_S)
+                return await self._fetch(token, consumer, seen, if_none_match)
         except Missing as missing:
             return missing
 

@@ -57,7 +57,7 @@ class Relay:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
         self._consumer = ""
-        self._settled = False
+        self._settled = self._was_held = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait for a bundle, serve it, and follow until `stop` is set.
@@ -71,7 +71,7 @@ class Relay:
             while not stop.is_set():
                 try:
                     await self._follow()
-                    pause_s, said = 0.0 if self._session.was_held else INTERVAL_S, ""
+                    pause_s, said = 0.0 if self._was_held else INTERVAL_S, ""
                     self._settled = True
                 except (LoginRefused, WrongUsage):
                     if self._front is None:
@@ -129,6 +129,7 @@ class Relay:
         wait_s = WAIT_S if present and self._settled else 0
         self._settled = False
         bundle = self._session.fetch(etag, present.tls_mode if present else None, wait_s=wait_s)
+        self._was_held = self._session.was_held
         self._consumer = self._session.consumer()
         if bundle is None or _is_older(bundle, present):
             return None
