@@ -174,12 +174,14 @@ def running_plane(
     follow: bool = True,
     fresh_for: timedelta = FRESH_FOR,
     request_limit_s: float = REQUEST_LIMIT_S,
+    port: int = 0,
 ) -> Iterator[Plane]:
     """A delivery plane on a random port of loopback, and its index.
 
     Args:
         server: where its Vault is; the instance's unless told.
         follow: whether the index keeps following; else it is read once.
+        port: where it listens; 0 takes a free one.
     """
     server = server or instance.server
     index = Index(lambda: Vault(instance.server, instance.index.token), now)
@@ -193,7 +195,7 @@ def running_plane(
     uvicorn_server = make_server(
         app,
         "127.0.0.1",
-        0,
+        port,
         home / "server.pem",
         home / "server-key.pem",
         request_limit_s=request_limit_s,
