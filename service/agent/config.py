@@ -7,16 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
+from service.agent.activation import Hooks
 from service.agent.errors import WrongUsage
 
 MAX_CONFIG_BYTES = 256 * 1024
 DEFAULT_INTERVAL_S = 1.0
 MIN_INTERVAL_S = 0.1
+DEFAULT_HOOK_S = 10.0
 DEFAULT_WAIT_S = 60
 """Shorter than what firewalls and proxies forget; the delivery plane takes 120 at most."""
 
 Purpose = Literal["server", "client"]
+NO_HOOKS = Hooks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class FilesTarget:
         user, group: owner of the files, by name; the agent's own when None.
         key_file, certificate_file, ca_file: names in `live/`.
         combined_file: certificate chain and key in one file, for programs that want that; None: no such file.
+        hooks: what makes a program use them.
     """
 
     directory: Path
@@ -40,6 +45,7 @@ class FilesTarget:
     certificate_file: str = "cert.pem"
     ca_file: str = "ca.pem"
     combined_file: str | None = None
+    hooks: Hooks = NO_HOOKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,21 @@ class _Reader:
             return None
         return value
 
+    def address(self, key: str) -> tuple[str, int] | None:
+        """`host:port`, with brackets around an IPv6 address."""
+        value = self.text(key)
+        if value is None:
+            return None
+        parts = urlsplit(f"//{value}")
+        try:
+            port = parts.port
+        except ValueError:
+            port = None
+        if not parts.hostname or port is None:
+            self.problems.append(f"{self._place}{key} must look like 127.0.0.1:443")
+            return None
+        return parts.hostname, port
+
     def file_name(self, key: str, default: str | None) -> str | None:
         value = self.text(key) or default
         if value is not None and ("/" in value or value.startswith(".") or value == "keystead.json"):
@@ -163,6 +184,13 @@ class _Reader:
             certificate_file=reader.file_name("certificate_file", "cert.pem") or "",
             ca_file=reader.file_name("ca_file", "ca.pem") or "",
             combined_file=reader.file_name("combined_file", None),
+            hooks=Hooks(
+                test=reader.texts("test"),
+                reload=reader.texts("reload"),
+                verify=reader.address("verify"),
+                server_name=reader.text("server_name") or "",
+                timeout_s=reader.number("timeout_s", DEFAULT_HOOK_S, MIN_INTERVAL_S),
+            ),
         )
         names = [target.key_file, target.certificate_file, target.ca_file, target.combined_file]
         if len(set(names)) < len(names):

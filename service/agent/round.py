@@ -3,7 +3,8 @@
 (1) Say to the delivery plane what every target holds, complete and untouched. `304`: nothing to do.
 (2) Check the bundle for each target. A finding that is an error: nothing of it is installed.
 (3) Install it where it is not installed yet. An older version than what is there is left out.
-(4) Report: `installed`, or `failed` with the reason. What could not be reported is reported next time.
+(4) Report: `installed`, `serving` where each target was seen to be, or `failed` with the reason. What could not be
+    reported is reported next time.
 """
 
 from __future__ import annotations
@@ -113,6 +114,8 @@ class Round:
                 target.install(new, private_key=key.pem(), certificate=checked.certificate, ca=checked.ca)
                 changed = True
         except AgentError as error:
+            if error.code.startswith("hook."):
+                self._refused = bundle.etag
             self._report(new, "failed", str(error))
             raise
         return self._finish(new, changed=changed, findings=findings)
@@ -126,11 +129,15 @@ class Round:
             fingerprint_sha256=what.fingerprint_sha256,
             changed=changed,
             findings=findings,
-            report_failed=self._report(what, "installed", ""),
+            report_failed=self._report(what, "serving" if self._is_verified else "installed", ""),
             held=held,
         )
 
-    def _report(self, what: Installed, state: Literal["installed", "failed"], detail: str) -> str:
+    @property
+    def _is_verified(self) -> bool:
+        return all(target.is_verified for target in self._targets)
+
+    def _report(self, what: Installed, state: Literal["installed", "serving", "failed"], detail: str) -> str:
         """Report once per change; why it failed, or empty."""
         report: dict[str, object] = {
             "certificate_name": what.certificate_name,

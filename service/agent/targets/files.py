@@ -16,9 +16,11 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.agent.activation import run_command, wait_until_served
 from service.agent.config import FilesTarget
 from service.agent.errors import TargetFailed
 from service.agent.state import sync_directory
@@ -26,6 +28,8 @@ from service.agent.state import sync_directory
 LIVE = "live"
 VERSIONS = ".versions"
 MANIFEST = "keystead.json"
+IN_USE = ".in-use"
+"""Stands in a version's folder when its program was seen, or at least told, to use it."""
 KEPT_VERSIONS = 2
 """The one that is live and the one before: what an undo needs, and no older key than that."""
 MAX_FILE_BYTES = 1024 * 1024
@@ -50,24 +54,24 @@ class Files:
         self._versions = target.directory / VERSIONS
 
     def installed(self) -> Installed | None:
-        """What is live; None when nothing is, or a file of it is missing or was changed by somebody."""
+        """What is live and in use; None when nothing is, or a file of it is missing or was changed by somebody."""
         live = self.target.directory / LIVE
         try:
             manifest = json.loads(_read(live / MANIFEST))
             files: Mapping[str, str] = manifest["files"]
             if any(hashlib.sha256(_read(live / name)).hexdigest() != digest for name, digest in files.items()):
                 return None
-            if not set(self._names()) <= files.keys():
+            if not set(self._names()) <= files.keys() or (self.target.hooks and not (live / IN_USE).exists()):
                 return None
             return Installed(manifest["certificate_name"], int(manifest["version"]), manifest["fingerprint_sha256"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def install(self, what: Installed, *, private_key: str, certificate: str, ca: str) -> None:
-        """Write the files and make them live in one step. All texts are PEM.
+        """Write the files, make them live in one step, and let the program use them. All texts are PEM.
 
         Raises:
-            TargetFailed: they could not be written; what was live still is.
+            TargetFailed: they could not be written, or the program does not use them; what was live is so again.
         """
         contents = {
             self.target.key_file: private_key,
@@ -77,10 +81,16 @@ class Files:
         if self.target.combined_file:
             contents[self.target.combined_file] = certificate + private_key
         problem = ""
+        before = self._in_use()
         try:
             owner = self._owner()
             folder = self._write_version(what, contents, owner)
-            self._switch_to(folder)
+            try:
+                self._switch_to(folder)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            self._put_to_use(what, folder, before)
         except OSError as error:
             problem = error.strerror or type(error).__name__
         except KeyError:
@@ -88,6 +98,49 @@ class Files:
         if problem:
             raise TargetFailed(f"{self.target.directory}: {problem}", code="target.unwritable")
         self._remove_old()
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether what is installed was seen to be served."""
+        return self.target.hooks.verify is not None
+
+    def _in_use(self) -> Path | None:
+        """The folder to go back to: the live one, if its program used it."""
+        live = self.target.directory / LIVE
+        usable = live.is_symlink() and (not self.target.hooks or (live / IN_USE).exists())
+        return live.resolve() if usable else None
+
+    def _put_to_use(self, what: Installed, folder: Path, before: Path | None) -> None:
+        """Test, reload, look. When one of them fails everything is as it was before, for the program too.
+
+        A crash leaves a live folder that is not marked as in use: the next round begins again.
+        """
+        hooks, reloaded = self.target.hooks, False
+        if not hooks:
+            return
+        try:
+            if hooks.test:
+                run_command(hooks.test, hooks.timeout_s)
+            if hooks.reload:
+                reloaded = True
+                run_command(hooks.reload, hooks.timeout_s)
+            if hooks.verify:
+                wait_until_served(hooks.verify, hooks.server_name, what.fingerprint_sha256, hooks.timeout_s)
+        except TargetFailed:
+            self._undo(folder, before, reloaded=reloaded)
+            raise
+        _write_new(folder / IN_USE, b"", None)
+        sync_directory(folder)
+
+    def _undo(self, folder: Path, before: Path | None, *, reloaded: bool) -> None:
+        """Without a version before there is nothing to go back to: the files stay, not marked as in use."""
+        if before is None or before == folder:
+            return
+        self._switch_to(before)
+        shutil.rmtree(folder, ignore_errors=True)
+        if reloaded:
+            with suppress(TargetFailed):  # the first failure is what is told
+                run_command(self.target.hooks.reload, self.target.hooks.timeout_s)
 
     def _names(self) -> list[str]:
         names = [self.target.key_file, self.target.certificate_file, self.target.ca_file]
@@ -134,7 +187,6 @@ class Files:
             link.rename(self.target.directory / LIVE)
         except BaseException:
             link.unlink(missing_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
             raise
         sync_directory(self.target.directory)
 
