@@ -187,11 +187,14 @@ class _Reader:
             hooks=Hooks(
                 test=reader.texts("test"),
                 reload=reader.texts("reload"),
+                haproxy=reader.path("haproxy"),
                 verify=reader.address("verify"),
                 server_name=reader.text("server_name") or "",
                 timeout_s=reader.number("timeout_s", DEFAULT_HOOK_S, MIN_INTERVAL_S),
             ),
         )
+        if target.hooks.haproxy and not target.combined_file:
+            reader.problems.append(f"target {number}: haproxy needs a combined_file")
         names = [target.key_file, target.certificate_file, target.ca_file, target.combined_file]
         if len(set(names)) < len(names):
             reader.problems.append(f"target {number}: two files have the same name")

@@ -24,6 +24,7 @@ from service.agent.activation import run_command, wait_until_served
 from service.agent.config import FilesTarget
 from service.agent.errors import TargetFailed
 from service.agent.state import sync_directory
+from service.agent.targets import haproxy
 
 LIVE = "live"
 VERSIONS = ".versions"
@@ -121,9 +122,8 @@ class Files:
         try:
             if hooks.test:
                 run_command(hooks.test, hooks.timeout_s)
-            if hooks.reload:
-                reloaded = True
-                run_command(hooks.reload, hooks.timeout_s)
+            reloaded = True
+            self._reload(folder, before)
             if hooks.verify:
                 wait_until_served(hooks.verify, hooks.server_name, what.fingerprint_sha256, hooks.timeout_s)
         except TargetFailed:
@@ -137,10 +137,24 @@ class Files:
         if before is None or before == folder:
             return
         self._switch_to(before)
-        shutil.rmtree(folder, ignore_errors=True)
         if reloaded:
             with suppress(TargetFailed):  # the first failure is what is told
-                run_command(self.target.hooks.reload, self.target.hooks.timeout_s)
+                self._reload(before, folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _reload(self, folder: Path, before: Path | None) -> None:
+        """Let the program use `folder`, which is live. HAProxy is told, unless the CA is another than `before`."""
+        hooks, combined = self.target.hooks, self.target.combined_file
+        if hooks.haproxy and combined:
+            same_ca = before is None or _read(folder / self.target.ca_file) == _read(before / self.target.ca_file)
+            if same_ca:
+                haproxy.replace(hooks.haproxy, self.target.directory / LIVE / combined)
+                return
+            if not hooks.reload:
+                message = "the CA is another, which HAProxy takes by a reload only: configure `reload` too"
+                raise TargetFailed(message, code="hook.failed")
+        if hooks.reload:
+            run_command(hooks.reload, hooks.timeout_s)
 
     def _names(self) -> list[str]:
         names = [self.target.key_file, self.target.certificate_file, self.target.ca_file]
