@@ -30,6 +30,9 @@ from tests.material import Paste
 
 pytestmark = pytest.mark.live
 
+NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
+"""Debian puts servers where not everybody's PATH leads."""
+
 CONFIGURATION = """
 daemon off; master_process on; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
 {user}
@@ -63,7 +66,7 @@ class Nginx:
     port: int
 
     def command(self, *more: str) -> list[str]:
-        return ["nginx", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), *more]
+        return [NGINX, "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), *more]
 
     def hooks(self, **changed: object) -> str:
         """The target's lines in the agent's configuration."""
@@ -125,7 +128,7 @@ def echo() -> Iterator[int]:
 
 @pytest.fixture
 def nginx(tmp_path: Path, echo: int) -> Nginx:
-    if shutil.which("nginx") is None:
+    if not Path(NGINX).exists():
         pytest.fail("nginx is missing: scripts/debian-packages installs nginx-light")
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]

@@ -29,6 +29,8 @@ from tests.material import Paste, paste, root
 __all__ = ["echo"]
 pytestmark = pytest.mark.live
 
+HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
+
 CONFIGURATION = """
 global
   stats socket {folder}/admin.sock mode 600 level admin
@@ -68,7 +70,7 @@ class Haproxy(Nginx):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        command = ["haproxy", "-W", "-f", str(self.folder / "haproxy.cfg")]
+        command = [HAPROXY, "-W", "-f", str(self.folder / "haproxy.cfg")]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_until(self._answers)
@@ -81,7 +83,7 @@ class Haproxy(Nginx):
 
 @pytest.fixture
 def haproxy(tmp_path: Path, echo: int) -> Haproxy:
-    if shutil.which("haproxy") is None:
+    if not Path(HAPROXY).exists():
         pytest.fail("haproxy is missing: scripts/debian-packages installs it")
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
