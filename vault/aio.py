@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from types import TracebackType
@@ -201,14 +202,14 @@ class AsyncVault:
 
 async def _each(read: Callable[[str], Awaitable[_T]], paths: Iterable[str], concurrency: int) -> AsyncIterator[_T]:
     """Read many things, `concurrency` at a time; what is not found is left out."""
-    pending = iter(paths)
+    pending = deque(paths)
     done: asyncio.Queue[_T | VaultError | None] = asyncio.Queue(maxsize=concurrency * 4)
 
     async def work() -> None:
         try:
-            for path in pending:
+            while pending:
                 try:
-                    await done.put(await read(path))
+                    await done.put(await read(pending.popleft()))
                 except NotFound:
                     continue
         except VaultError as error:
@@ -228,6 +229,8 @@ async def _each(read: Callable[[str], Awaitable[_T]], paths: Iterable[str], conc
             else:
                 yield item
     finally:
-        for worker in workers:
-            worker.cancel()
+        # Requests under way come to their end: one that is cancelled while it connects leaves its socket open.
+        pending.clear()
+        while not done.empty():  # the queue holds four times as many as there are workers: none waits for room again
+            done.get_nowait()
         await asyncio.gather(*workers, return_exceptions=True)
