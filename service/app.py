@@ -95,11 +95,18 @@ def serve_worker(settings: Settings) -> None:
     Raises:
         SettingsError: a file that is needed is missing or not what it should be.
     """
+    from service.worker.jobs import JobRunner  # noqa: PLC0415 - as above
     from service.worker.loop import run  # noqa: PLC0415 - as above
+    from service.worker.probing import Prober  # noqa: PLC0415 - as above
+    from vault.aio import AsyncVault  # noqa: PLC0415 - as above
 
     _log_to_stderr()
-    session = service_session(settings, _server(settings))
-    run(session.vault, session.forget, now)
+    server = _server(settings)
+    session = service_session(settings, server)
+    index = follow(settings, server, "worker", DELIVERY_FOLLOWS_EVERY_S, statuses=False)
+    prober = Prober(index, session.vault, lambda: AsyncVault(server), session.forget, clock=now)
+    jobs = JobRunner(index, session.vault, session.forget, now)
+    run(session.vault, session.forget, now, beside=(prober.run, jobs.run))
 
 
 def follow(settings: Settings, server: Server, name: str, interval_s: float, *, statuses: bool = True) -> Index:

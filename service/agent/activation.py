@@ -5,16 +5,15 @@ Commands are argument lists: no shell, no input, a limit of time, and the end of
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import re
-import socket
-import ssl
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from service.agent.errors import TargetFailed
+from service.endpoint.handshake import look
 
 HANDSHAKE_LIMIT_S = 3.0
 LOOK_AGAIN_S = 0.05
@@ -77,7 +76,7 @@ def wait_until_served(where: tuple[str, int], server_name: str, fingerprint_sha2
     """
     ends, seen = time.monotonic() + timeout_s, ""
     while True:
-        seen = _leaf_at(where, server_name or where[0])
+        seen = asyncio.run(look(*where, server_name=server_name, limit_s=HANDSHAKE_LIMIT_S)).fingerprint_sha256
         if seen == fingerprint_sha256:
             return
         if time.monotonic() >= ends:
@@ -85,25 +84,6 @@ def wait_until_served(where: tuple[str, int], server_name: str, fingerprint_sha2
         time.sleep(LOOK_AGAIN_S)
     shows = "shows another certificate" if seen else "answers no handshake"
     raise TargetFailed(f"{where[0]}:{where[1]} {shows} after the reload", code="hook.not-served")
-
-
-def _leaf_at(where: tuple[str, int], server_name: str) -> str:
-    """The SHA-256 of the leaf that a handshake shows; empty when there is none.
-
-    A server that wants a client certificate shows its own before it refuses.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        with (
-            socket.create_connection(where, HANDSHAKE_LIMIT_S) as plain,
-            context.wrap_socket(plain, server_hostname=server_name) as secure,
-        ):
-            leaf = secure.getpeercert(binary_form=True)
-    except (OSError, ValueError):
-        return ""
-    return hashlib.sha256(leaf).hexdigest() if leaf else ""
 
 
 def _end_of(output: bytes) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from service.cli.client import Client, read_material
+from service.cli.live import rollout
 from service.cli.output import EXIT_FINDINGS, json_option, show_facts, show_findings, show_json, show_table
 
 
@@ -16,6 +17,8 @@ from service.cli.output import EXIT_FINDINGS, json_option, show_facts, show_find
 def cert() -> None:
     """Certificates: list, register, rotate, delete. Keys are read from files or standard input, never arguments."""
 
+
+cert.add_command(rollout)
 
 material_options = [
     click.option("--key", type=click.Path(), help="The private key, in any form. - reads standard input."),

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from service.cli.client import Client
+from service.cli.live import test
 from service.cli.output import json_option, show_facts, show_json, show_table
 from service.cli.relay_serve import serve
 
@@ -19,6 +20,7 @@ def relay() -> None:
 
 
 relay.add_command(serve)
+relay.add_command(test)
 
 
 @relay.command("list")

@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,20 +34,30 @@ from service.relay.tls import Serving
     help="Where `keystead agent enroll` put this relay's credentials.",
 )
 @click.option("--listen", default="127.0.0.1:9443", show_default=True, help="host:port; port 0 takes a free one.")
+@click.option(
+    "--drain-after",
+    "drain_after_s",
+    type=click.FloatRange(min=0),
+    help="End sessions of a former version this many seconds after a rotation. Default: they go on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what is served as JSON, one a line.")
-def serve(url: str, ca_file: Path | None, state_dir: Path, listen: str, as_json: bool) -> None:
-    """Serve this relay's bundle over TLS or mTLS, and follow its rotation."""
+def serve(
+    url: str, ca_file: Path | None, state_dir: Path, listen: str, drain_after_s: float | None, as_json: bool
+) -> None:
+    """Pair WebSocket peers by path, over TLS or mTLS with this relay's bundle, and follow its rotation."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         host, port = _address(listen)
-        session = ConsumerSession(Delivery(url, ca_file), State(state_dir))
-        asyncio.run(_run(session, host, port, as_json=as_json))
+        lines = [ConsumerSession(Delivery(url, ca_file), State(state_dir)) for _ in ("fetch", "report")]
+        asyncio.run(_run(lines, host, port, drain_after_s=drain_after_s, as_json=as_json))
     except AgentError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
 
 
-async def _run(session: ConsumerSession, host: str, port: int, *, as_json: bool) -> None:
+async def _run(
+    lines: Sequence[ConsumerSession], host: str, port: int, *, drain_after_s: float | None, as_json: bool
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -67,7 +78,9 @@ async def _run(session: ConsumerSession, host: str, port: int, *, as_json: bool)
         what = f"{serving.certificate_name} version {serving.version} ({serving.tls_mode})"
         click.echo(f"{consumer} serves {what} at {host}:{relay.port}")
 
-    relay = Relay(session, host, port, clock=lambda: datetime.now(UTC), tell=tell)
+    relay = Relay(
+        lines[0], lines[1], host, port, clock=lambda: datetime.now(UTC), tell=tell, drain_after_s=drain_after_s
+    )
     try:
         await relay.run(stop)
     except OSError as error:

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TypeAlias
 
-from service.delivery import exchange, login, status
+from service.delivery import exchange, login
 from service.delivery.bundle import Bundles
 from service.delivery.callers import Callers
 from service.delivery.exchange import Answer, ClientGone, Message, Receive, Scope, Send
+from service.delivery.status import Report, Reports
 from service.delivery.waiting import MAX_WAIT_S, Waiters
 from service.errors import NotAllowed, Problem, Throttled, Unavailable
 from service.index import Index
@@ -44,6 +45,7 @@ class DeliveryApp:
         self._clock = clock
         self._vault: AsyncVault | None = None
         self._bundles: Bundles | None = None
+        self._reports: Reports | None = None
         self._callers = Callers()
         self._stop_listening: Callable[[], None] = lambda: None
         self._routes: dict[str, dict[str, _Handler]] = {
@@ -105,10 +107,10 @@ class DeliveryApp:
 
     async def _status(self, scope: Scope, receive: Receive) -> Answer:
         token = exchange.token_of(scope)
-        report = await exchange.read_body(scope, receive, status.Report)
+        report = await exchange.read_body(scope, receive, Report)
         snapshot = self._index.snapshot()
         consumer = self._callers.consumer_of(token, snapshot) or await self._open_bundles().identify(token)
-        await status.record_status(self._open_vault(), self._index, token, consumer, report)
+        await self._open_reports().record(token, consumer, report)
         return exchange.no_content()
 
     async def _login(self, scope: Scope, receive: Receive) -> Answer:
@@ -143,6 +145,11 @@ class DeliveryApp:
             raise Unavailable("the delivery plane is starting", code="index.not-ready")
         return self._bundles
 
+    def _open_reports(self) -> Reports:
+        if self._reports is None:
+            raise Unavailable("the delivery plane is starting", code="index.not-ready")
+        return self._reports
+
     @property
     def waiting(self) -> int:
         """How many consumers wait for a change."""
@@ -164,14 +171,17 @@ class DeliveryApp:
             message: Message = await receive()
             if message["type"] == "lifespan.startup":
                 self._vault = self._connect()
-                self._bundles = Bundles(self._vault, self._index, self._callers, self._is_fresh)
+                self._reports = Reports(self._vault, self._index, self._clock)
+                self._bundles = Bundles(self._vault, self._index, self._callers, self._reports, self._is_fresh)
                 self._stop_listening = self._listen(self._bundles.waiters)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self._stop_listening()
+                if self._reports is not None:
+                    await self._reports.close()
                 if self._vault is not None:
                     await self._vault.close()
-                self._vault = self._bundles = None
+                self._vault = self._bundles = self._reports = None
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

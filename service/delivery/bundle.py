@@ -18,6 +18,7 @@ from typing import Any
 from service.delivery.binding import Binding, binding_of
 from service.delivery.callers import VOUCHED_FOR_S, WAITING_FOR_S, Callers
 from service.delivery.exchange import Answer, ClientGone, Header, as_token, json_answer, not_modified
+from service.delivery.status import Reports
 from service.delivery.waiting import State, Turns, Waiters, state_of
 from service.errors import Missing, NotAllowed, NotSignedIn, Unavailable
 from service.index import Index, Snapshot
@@ -37,10 +38,18 @@ class Bundles:
         is_fresh: whether the index has heard of Vault lately.
     """
 
-    def __init__(self, vault: AsyncVault, index: Index, callers: Callers, is_fresh: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        vault: AsyncVault,
+        index: Index,
+        callers: Callers,
+        reports: Reports,
+        is_fresh: Callable[[], bool],
+    ) -> None:
         self._vault = vault
         self._index = index
         self._callers = callers
+        self._reports = reports
         self._is_fresh = is_fresh
         self._refreshing: asyncio.Task[Snapshot] | None = None
         self._turns = Turns()
@@ -90,6 +99,10 @@ class Bundles:
             change = await self._until_changed(consumer, state, seen, ends - clock(), gone)
             if change is None:
                 ends = clock()
+            else:
+                name, version, _ = state_of(self._index.snapshot(), consumer)
+                if name:
+                    self._reports.told(consumer, name, version)
 
     async def _look(
         self, token: bytes, if_none_match: bytes | None, seen: Snapshot, change: int | None
@@ -184,6 +197,7 @@ class Bundles:
         etag = f'"{name}:{document.version}"'.encode()
         if if_none_match is not None and _names(if_none_match, etag):
             return not_modified(etag, _mode_header(binding))
+        self._reports.fetched(token, consumer, name, document.version)
         return _bundle_answer(consumer, binding, document, snapshot, (b"etag", etag), _mode_header(binding))
 
     async def _fetch_by_record(self, token: bytes, consumer: str, binding: Binding) -> tuple[Binding, Document]:

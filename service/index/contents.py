@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from service.index.scan import (
     Content,
@@ -21,9 +21,11 @@ from service.index.scan import (
 from service.index.views import CertificateView, Change, Snapshot, VersionView
 from service.records import (
     BUNDLES,
+    PROBES,
     PROVIDERS,
     RELAYS,
     STATUSES,
+    Probe,
     Provider,
     Relay,
     Status,
@@ -63,6 +65,7 @@ class Contents:
         self._relays: dict[str, Relay] = {}
         self._providers: dict[str, Provider] = {}
         self._statuses: dict[str, Status] = {}
+        self._probes: dict[str, Probe] = {}
         self._unreadable: dict[str, str] = {}
         self._seen: dict[str, Seen] = {}
         self._changes: tuple[Change, ...] = ()
@@ -78,6 +81,7 @@ class Contents:
                 relays=_ordered(self._relays),
                 providers=_ordered(self._providers),
                 statuses=_ordered(self._statuses),
+                probes=_ordered(self._probes),
                 changes=self._changes,
                 unreadable=_ordered(self._unreadable),
                 sequence=self._sequence,
@@ -128,8 +132,9 @@ class Contents:
             self._scan_documents(vault, folder)
 
     def scan_statuses(self, vault: Vault) -> None:
-        """Compare the statuses with what is stored."""
+        """Compare the statuses and probes with what is stored."""
         self._scan_documents(vault, STATUSES)
+        self._scan_documents(vault, PROBES)
 
     # Versions of certificates
 
@@ -196,7 +201,7 @@ class Contents:
             if is_name(name):
                 self._reload_bundle(vault, name)
         documents = sorted(path for path in paths if not path.startswith(f"{BUNDLES}/"))
-        found = read_documents(vault, [path for path in documents if is_name(path.partition("/")[2])])
+        found = read_documents(vault, [path for path in documents if _is_path(path)])
         for path in documents:
             document = found.get(path)
             if document is None:
@@ -283,13 +288,15 @@ class Contents:
         self._seen[document.path] = (document.version, document.created_at)
         self._snapshot = None
         try:
-            if folder != STATUSES and not is_name(name):
+            if folder not in {STATUSES, PROBES} and not is_name(name):
                 raise ValueError("this is not a name")  # noqa: TRY301 - one kind of trouble, handled in one place
             match folder:
                 case "relays":
                     self._relays[name] = Relay.from_data(name, document.data, document.version)
                 case "providers":
                     self._providers[name] = Provider.from_data(name, document.data, document.version)
+                case "probes":
+                    self._probes[name] = Probe.from_data(name, document.data, document.version, document.created_at)
                 case _:
                     at = document.created_at
                     self._statuses[name] = Status.from_data(name, document.data, document.version, at)
@@ -299,8 +306,13 @@ class Contents:
     def _drop_document(self, path: str) -> None:
         folder, _, name = path.partition("/")
         if self._seen.pop(path, None) is not None:
-            records: Mapping[str, dict[str, Relay] | dict[str, Provider] | dict[str, Status]]
-            records = {RELAYS: self._relays, PROVIDERS: self._providers, STATUSES: self._statuses}
+            records: Mapping[str, dict[str, Any]]
+            records = {
+                RELAYS: self._relays,
+                PROVIDERS: self._providers,
+                STATUSES: self._statuses,
+                PROBES: self._probes,
+            }
             records[folder].pop(name, None)
             self._unreadable.pop(path, None)
             self._snapshot = None
@@ -314,6 +326,12 @@ class Contents:
         self._changes = changes[-KEPT_CHANGES:]
         self._sequence = sequence
         self._snapshot = None
+
+
+def _is_path(path: str) -> bool:
+    """Whether something can be stored there; a consumer's name is longer than a name may be."""
+    folder, _, name = path.partition("/")
+    return is_name(name) or (folder in {STATUSES, PROBES} and "/" not in name)
 
 
 def _seen_of(metadata: Metadata) -> Seen:

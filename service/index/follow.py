@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Final
 
@@ -13,7 +13,7 @@ from service.errors import Missing, Problem, Unavailable
 from service.index.contents import Contents
 from service.index.translation import problem_of
 from service.index.views import Snapshot, VersionView
-from service.records import bundle_path
+from service.records import bundle_path, probe_path, status_path
 from vault.documents import Metadata
 from vault.errors import Denied, VaultError
 from vault.session import Vault
@@ -26,6 +26,10 @@ STATUS_INTERVAL_S: Final = 10.0
 """Consumers may not write the journal, so what they report is looked for."""
 LARGEST_SHARE: Final = 0.05
 """Scans take at most this share of the time, however long one takes: 10,000 documents on a loaded Vault."""
+OBSERVE_INTERVAL_S: Final = 0.2
+"""However many people look at a rollout, reports are read this often at most."""
+OBSERVED_ONE_BY_ONE: Final = 64
+"""Of more consumers than that, what has changed is asked of a listing."""
 PAUSE_IN_TROUBLE_S: Final = 2.0
 """Between tries while Vault cannot be reached."""
 
@@ -58,6 +62,7 @@ class Index:
         self._stale_since: datetime | None = None
         self._listeners: tuple[Callable[[Snapshot], object], ...] = ()
         self._nudged = threading.Event()
+        self._observed_at: dict[frozenset[str], float] = {}
 
     def on_change(self, listener: Callable[[Snapshot], object]) -> Callable[[], None]:
         """Call `listener` with each new snapshot, in whichever thread read it; the answer ends that."""
@@ -128,6 +133,21 @@ class Index:
             Unavailable.
         """
         return self._round(self._contents.scan_statuses)
+
+    def observe(self, consumers: Collection[str]) -> Snapshot:
+        """Look for what some consumers, and the worker about them, have reported a moment ago.
+
+        Raises:
+            Unavailable.
+        """
+        now, whom = time.monotonic(), frozenset(consumers)
+        if not whom or now - self._observed_at.get(whom, 0.0) < OBSERVE_INTERVAL_S:
+            return self.snapshot()
+        self._observed_at = {key: at for key, at in self._observed_at.items() if now - at < OBSERVE_INTERVAL_S}
+        self._observed_at[whom] = now
+        if len(whom) > OBSERVED_ONE_BY_ONE:
+            return self.rescan_statuses()
+        return self.refresh([path(one) for one in whom for path in (status_path, probe_path)])
 
     def version(self, name: str, number: int) -> VersionView:
         """A version of a certificate; each is read from Vault once.

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar, cast
 
 from service.pki.facts import BundleFacts
-from service.records import Annotations, Cluster, Provider, Relay, Status, relay_consumer
+from service.records import Annotations, Cluster, Probe, Provider, Relay, Status, relay_consumer
 
 T = TypeVar("T")
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -162,6 +162,7 @@ class Snapshot:
     Attributes:
         certificates: by name; the deleted that can be restored are among them.
         statuses: by consumer.
+        probes: by consumer.
         changes: the last changes, oldest first.
         unreadable: documents that cannot be understood, by path (`relays/eu`), with the reason.
         sequence: the journal's number up to which it is true.
@@ -176,6 +177,7 @@ class Snapshot:
     unreadable: Mapping[str, str]
     sequence: int
     read_at: datetime
+    probes: Mapping[str, Probe] = field(default_factory=dict)
     _memo: dict[str, object] = field(init=False, repr=False, default_factory=dict)
     _users: Mapping[str, Users] = field(init=False, repr=False)
     _consumers: Mapping[str, Relay | tuple[Provider, Cluster]] = field(init=False, repr=False)

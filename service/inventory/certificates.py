@@ -17,6 +17,7 @@ from service.inventory.fit import accepted, fit, impacts, needs_of
 from service.inventory.impact import Impact
 from service.inventory.overlap import findings_of, keep_dropped, overlap_of, read_until
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts, VersionState
+from service.inventory.rollout import Rollout, rollout_of
 from service.inventory.staleness import check_version
 from service.pki.bundle import Checked, check_bundle
 from service.pki.coverage import Coverage, Purpose
@@ -260,6 +261,16 @@ class Certificates:
         metadata = self._acting.index.versions(name)
         facts = [self._version_facts(name, one, metadata.current_version) for one in metadata.versions]
         return tuple(reversed(facts))
+
+    def rollout(self, name: str) -> Rollout:
+        """How far each consumer is with the current version, as of now.
+
+        Raises:
+            Missing: there is no certificate of that name.
+        """
+        view = self._view(name)
+        snapshot = self._acting.index.observe(self._acting.index.snapshot().used_by(name).consumers)
+        return rollout_of(snapshot, snapshot.certificates.get(name, view), self._acting.now())
 
     def check_client(self, name: str, certificate: str) -> tuple[Finding, ...]:
         """Why an mTLS relay with this certificate would refuse a client; empty when it would accept it. Stores nothing.

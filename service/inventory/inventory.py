@@ -7,6 +7,7 @@ from datetime import datetime
 
 from service.index import Index
 from service.inventory.certificates import Certificates
+from service.inventory.jobs import Jobs
 from service.inventory.providers import Providers
 from service.inventory.relays import Relays
 from vault.session import Vault
@@ -26,3 +27,4 @@ class Inventory:
         self.certificates = Certificates(vault, index, who, clock)
         self.relays = Relays(vault, index, who, clock)
         self.providers = Providers(vault, index, who, clock)
+        self.jobs = Jobs(vault, index, who, clock)

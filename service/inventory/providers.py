@@ -27,7 +27,7 @@ from service.inventory.consumers import cluster as cluster_of
 from service.inventory.enrolment import enroll, revoke
 from service.inventory.fit import binding_impacts, cluster_need, refuse_misfit
 from service.inventory.impact import Impact
-from service.inventory.recording import bindable, present, remove, write
+from service.inventory.recording import bindable, forget_reports, present, remove, write
 from service.inventory.staleness import check_version
 from service.records import (
     Provider,
@@ -40,7 +40,6 @@ from service.records import (
     read_display_name,
     read_name,
     relay_consumer,
-    status_path,
 )
 from vault.consumers import Enrollment
 from vault.journal import Kind
@@ -210,7 +209,7 @@ class Providers:
         kept = tuple(one for one in former.clusters if one.name != cluster)
         stored = self._replace(former, replace(former, clusters=kept), ())
         with translated():
-            self._acting.vault.documents.destroy(status_path(former.consumer(cluster)))
+            forget_reports(self._acting.vault, former.consumer(cluster))
         return stored
 
     def bind_cluster(

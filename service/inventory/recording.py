@@ -22,9 +22,19 @@ from service.inventory.acting import UNFINISHED, Acting
 from service.inventory.consumers import Consumer, cluster, relay, settle, withdraw
 from service.inventory.staleness import stale
 from service.pki.facts import BundleFacts
-from service.records import Provider, Relay, bundle_path, provider_path, refusal, relay_path, status_path
+from service.records import (
+    Provider,
+    Relay,
+    bundle_path,
+    probe_path,
+    provider_path,
+    refusal,
+    relay_path,
+    status_path,
+)
 from vault.documents import Metadata
 from vault.errors import Conflict, NotFound, VaultError
+from vault.session import Vault
 
 R = TypeVar("R", Relay, Provider)
 Bindings = Mapping[Consumer, str | None]
@@ -129,11 +139,17 @@ def remove(acting: Acting, record: Relay | Provider) -> None:
     try:
         for consumer in consumers:
             settle(acting.vault, consumer)
-            acting.vault.documents.destroy(status_path(consumer.name))
+            forget_reports(acting.vault, consumer.name)
     except VaultError as error:
         problem = _unfinished(error.what)
     if problem is not None:
         raise problem
+
+
+def forget_reports(vault: Vault, consumer: str) -> None:
+    """Destroy what was said of a consumer, by itself and by the worker."""
+    vault.documents.destroy(status_path(consumer))
+    vault.documents.destroy(probe_path(consumer))
 
 
 def _store(acting: Acting, record: Relay | Provider, seen_version: int) -> tuple[int, Problem | None]:
@@ -160,7 +176,7 @@ def _finish(
             _put_back(acting, former, record)
         for consumer in changing:
             if consumer not in bindings_of(former):  # what a consumer of that name said in a former life
-                acting.vault.documents.destroy(status_path(consumer.name))
+                forget_reports(acting.vault, consumer.name)
             settle(acting.vault, consumer)
     except VaultError as error:
         return _unfinished(error.what)

@@ -1,36 +1,47 @@
 """The stored documents as typed records, and names as paths. Pure: it speaks to no Vault and reads no clock.
 
 `names` are what people and paths call things; `typed` puts what people type into its normal form or refuses it;
-`documents` are the records of relays, container providers and statuses; `annotations` those of custom_metadata.
+`documents` are the records of relays and container providers; `reports` what is said of a consumer; `jobs` what is
+asked of the worker; `annotations` what stands in custom_metadata.
 """
 
 from service.records.annotations import Annotations, read_annotations
 from service.records.documents import (
     MAX_CLUSTERS,
-    MAX_STATUS_DETAIL_CHARACTERS,
     Cluster,
     MultiCluster,
     Provider,
     ProviderKind,
     Relay,
-    Status,
-    StatusState,
     TlsMode,
     Visibility,
 )
+from service.records.jobs import Job, JobKind, JobOutcome, JobState, is_job_id
 from service.records.names import (
     BUNDLES,
+    JOBS,
+    PROBES,
     PROVIDERS,
     RELAYS,
     STATUSES,
     bundle_path,
     cluster_consumer,
     is_name,
+    job_path,
+    probe_path,
     provider_path,
     relay_consumer,
     relay_path,
     slug,
     status_path,
+)
+from service.records.reports import (
+    MAX_SESSION_VERSIONS,
+    MAX_STATUS_DETAIL_CHARACTERS,
+    Probe,
+    Status,
+    StatusState,
+    Step,
 )
 from service.records.typed import (
     MAX_DISPLAY_NAME_CHARACTERS,
@@ -48,26 +59,38 @@ from service.records.typed import (
 
 __all__ = [
     "BUNDLES",
+    "JOBS",
     "MAX_CLUSTERS",
     "MAX_DISPLAY_NAME_CHARACTERS",
+    "MAX_SESSION_VERSIONS",
     "MAX_STATUS_DETAIL_CHARACTERS",
+    "PROBES",
     "PROVIDERS",
     "RELAYS",
     "STATUSES",
     "Annotations",
     "Cluster",
+    "Job",
+    "JobKind",
+    "JobOutcome",
+    "JobState",
     "MultiCluster",
+    "Probe",
     "Provider",
     "ProviderKind",
     "Relay",
     "Status",
     "StatusState",
+    "Step",
     "TlsMode",
     "Visibility",
     "bundle_path",
     "cluster_consumer",
     "cluster_host",
+    "is_job_id",
     "is_name",
+    "job_path",
+    "probe_path",
     "provider_path",
     "read_annotations",
     "read_choice",

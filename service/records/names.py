@@ -12,6 +12,8 @@ BUNDLES: Final = "bundles"
 RELAYS: Final = "relays"
 PROVIDERS: Final = "providers"
 STATUSES: Final = "status"
+PROBES: Final = "probes"
+JOBS: Final = "jobs"
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 
@@ -47,6 +49,16 @@ def provider_path(name: str) -> str:
 def status_path(consumer: str) -> str:
     """Where a consumer says what it has installed."""
     return f"{STATUSES}/{consumer}"
+
+
+def probe_path(consumer: str) -> str:
+    """Where the worker says what it saw of a consumer from outside."""
+    return f"{PROBES}/{consumer}"
+
+
+def job_path(job: str) -> str:
+    """Where a job is stored."""
+    return f"{JOBS}/{job}"
 
 
 def relay_consumer(relay: str) -> str:

@@ -1,4 +1,4 @@
-"""The relay as a process: fetch the bundle, listen, follow. Connections stay when the certificate changes.
+"""The relay as a process: fetch the bundle, listen, follow. Sessions stay when the certificate changes.
 
 It answers `GET /healthz` over its own TLS with what it serves.
 """
@@ -6,17 +6,23 @@ It answers `GET /healthz` over its own TLS with what it serves.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 import random
-import ssl
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
+from http import HTTPStatus
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
 
 from service.agent.errors import AgentError, LoginRefused, WrongUsage
 from service.agent.session import ConsumerSession
 from service.agent.source import Bundle, etag_of
+from service.endpoint.handshake import look
+from service.relay.sessions import Sessions
 from service.relay.tls import Front, Serving, prepare
 
 WAIT_S = 60
@@ -24,38 +30,52 @@ WAIT_S = 60
 INTERVAL_S = 1.0
 """Between fetches that were not held back."""
 LONGEST_PAUSE_S = 15.0
-MAX_HEAD_BYTES = 8 * 1024
-REQUEST_LIMIT_S = 10.0
 HANDSHAKE_LIMIT_S = 10.0
+CLOSE_LIMIT_S = 5.0
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+COUNT_INTERVAL_S = 2.0
+"""Between two looks at how many sessions are of a former version."""
 
 _log = logging.getLogger("keystead.relay")
+_QUIET = logging.getLogger("keystead.relay.sessions")
+_QUIET.setLevel(logging.CRITICAL)  # clients that break off are no news
 
 
 class Relay:
     """One relay. Run it once.
 
     Args:
+        session: what fetches; an answer may be held back for a minute.
+        reporter: the same consumer, by a line of its own.
         port: 0 takes a free one; `port` tells which.
         tell: called with what is served, first and after each change.
+        drain_after_s: how long after a rotation the sessions of former versions are ended; None: never.
     """
 
     def __init__(
         self,
         session: ConsumerSession,
+        reporter: ConsumerSession,
         host: str,
         port: int,
         *,
         clock: Callable[[], datetime],
         tell: Callable[[str, Serving], None],
+        drain_after_s: float | None = None,
     ) -> None:
         self._session = session
+        self._reporter = reporter
+        self._reporting = asyncio.Lock()
         self._host = host
         self.port = port
         self._clock = clock
         self._tell = tell
         self._front: Front | None = None
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.StreamWriter] = set()
+        self._server: Server | None = None
+        self._sessions = Sessions()
+        self._drain_after_s = drain_after_s
+        self._switched_at = 0.0
+        self._reported = 0
         self._consumer = ""
         self._settled = self._was_held = False
 
@@ -66,7 +86,7 @@ class Relay:
             LoginRefused, WrongUsage: a person has to act. OSError: the address cannot be listened on.
         """
         pause_s, said = INTERVAL_S, ""
-        watch = asyncio.create_task(self._interrupt_at(stop))
+        beside = [asyncio.create_task(self._interrupt_at(stop)), asyncio.create_task(self._tend_sessions())]
         try:
             while not stop.is_set():
                 try:
@@ -86,16 +106,19 @@ class Relay:
                         _log.warning("%s", said)
                 await _wait(stop, pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load, keeps no secret
         finally:
-            watch.cancel()
+            for task in beside:
+                task.cancel()
             if self._server is not None:
-                self._server.close()
-            for writer in tuple(self._connections):
-                writer.close()
+                self._server.close()  # sessions end with 1001, going away
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_LIMIT_S):
+                        await self._server.wait_closed()
 
     async def _interrupt_at(self, stop: asyncio.Event) -> None:
         """End a fetch that waits."""
         await stop.wait()
         self._session.interrupt()
+        self._reporter.interrupt()
 
     async def _follow(self) -> None:
         """Fetch once, and serve what came."""
@@ -107,19 +130,25 @@ class Relay:
             self._server = await self._listen(self._front)
         else:
             self._front.switch_to(serving)
+        self._switched_at = time.monotonic()
         self._tell(self._consumer, serving)
         await self._report(serving)
 
-    async def _listen(self, front: Front) -> asyncio.Server:
-        server = await asyncio.start_server(
-            self._serve,
+    async def _listen(self, front: Front) -> Server:
+        server = await serve(
+            self._session_of,
             self._host,
             self.port,
             ssl=front.context,
             ssl_handshake_timeout=HANDSHAKE_LIMIT_S,
-            limit=MAX_HEAD_BYTES,
+            process_request=self._answer,
+            open_timeout=HANDSHAKE_LIMIT_S,
+            max_size=MAX_MESSAGE_BYTES,
+            compression=None,
+            server_header=None,
+            logger=_QUIET,
         )
-        self.port = server.sockets[0].getsockname()[1]
+        self.port = next(iter(server.sockets)).getsockname()[1]
         return server
 
     def _fetch(self) -> Serving | None:
@@ -137,75 +166,75 @@ class Relay:
 
     async def _report(self, serving: Serving) -> None:
         """Report what a handshake with the own port shows; a failure is logged and costs nothing else."""
-        seen = await self._seen_from_outside()
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - where it listens
+        seen = (await look(host, self.port)).fingerprint_sha256
         good = seen == serving.fingerprint_sha256
+        counts = self._sessions.by_version()
         report: dict[str, object] = {
             "certificate_name": serving.certificate_name,
             "version": serving.version,
             "fingerprint_sha256": seen,
             "state": "serving" if good else "failed",
             "detail": "" if good else "a handshake with the relay's own port shows another certificate",
-            "sessions": len(self._connections),
+            "sessions": sum(counts.values()),
+            "sessions_by_version": {str(version): count for version, count in counts.items()},
         }
         try:
-            await asyncio.to_thread(self._session.report, report)
+            async with self._reporting:
+                await asyncio.to_thread(self._reporter.report, report)
+            self._reported = _before(counts, serving)
         except AgentError as error:
             _log.warning("%s", error)
 
-    async def _seen_from_outside(self) -> str:
-        """The fingerprint of the leaf that a new connection to this relay gets; empty when there is none."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # it asks which certificate is there, and trusts nothing
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - where it listens
-        try:
-            async with asyncio.timeout(HANDSHAKE_LIMIT_S):
-                _, writer = await asyncio.open_connection(host, self.port, ssl=context)
-            leaf = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-            writer.transport.abort()
-        except (OSError, TimeoutError):
-            return ""
-        return hashlib.sha256(leaf).hexdigest() if leaf else ""
+    async def _tend_sessions(self) -> None:
+        """Report how many sessions of former versions are left, when that changes; end them when it is time."""
+        while True:
+            await asyncio.sleep(COUNT_INTERVAL_S)
+            if self._front is None:
+                continue
+            serving = self._front.serving
+            if self._drain_after_s is not None and time.monotonic() - self._switched_at >= self._drain_after_s:
+                await self._sessions.drain(serving.version)
+            if _before(self._sessions.by_version(), serving) != self._reported:
+                await self._report(serving)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request."""
-        front = self._front
-        if front is None or not front.admits(writer.get_extra_info("ssl_object")):
-            writer.transport.abort()
-            return
-        self._connections.add(writer)
-        try:
-            async with asyncio.timeout(REQUEST_LIMIT_S):
-                head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(self._answer(head, front.serving))
-                await writer.drain()
-        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
-            pass
-        finally:
-            self._connections.discard(writer)
-            writer.close()
+    async def _session_of(self, connection: ServerConnection) -> None:
+        """One WebSocket session."""
+        assert self._front is not None  # noqa: S101 - it listens since there is one
+        request, tls = connection.request, connection.transport.get_extra_info("ssl_object")
+        await self._sessions.serve(connection, request.path if request else "", self._front.version_of(tls))
 
-    def _answer(self, head: bytes, serving: Serving) -> bytes:
-        value: dict[str, object] = {}
-        method, path, *_ = [*head.split(b"\r\n", 1)[0].split(b" "), b"", b""]
-        if path != b"/healthz":
-            status = b"404 Not Found"
-        elif method != b"GET":
-            status = b"405 Method Not Allowed"
-        else:
-            status = b"200 OK"
-            value = {
-                "status": "ok",
-                "relay": self._consumer,
-                "certificate_name": serving.certificate_name,
-                "version": serving.version,
-                "tls_mode": serving.tls_mode,
-            }
-        body = json.dumps(value).encode()
-        return (
-            b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncache-control: no-store\r\n"
-            b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (status, len(body), body)
-        )
+    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Before a session: who may have one, and `GET /healthz`."""
+        front, tls = self._front, connection.transport.get_extra_info("ssl_object")
+        if front is None or tls is None or not front.admits(tls):
+            connection.transport.abort()
+            return connection.respond(HTTPStatus.FORBIDDEN, "")
+        if request.path == "/healthz":
+            return self._healthz(connection, front.serving)
+        if refused := self._sessions.refusal(request.path):
+            return connection.respond(HTTPStatus.CONFLICT, f"{refused}\n")
+        return None
+
+    def _healthz(self, connection: ServerConnection, serving: Serving) -> Response:
+        value: dict[str, object] = {
+            "status": "ok",
+            "relay": self._consumer,
+            "certificate_name": serving.certificate_name,
+            "version": serving.version,
+            "tls_mode": serving.tls_mode,
+            "sessions_by_version": self._sessions.by_version(),
+        }
+        response = connection.respond(HTTPStatus.OK, json.dumps(value))
+        del response.headers["Content-Type"]
+        response.headers["Content-Type"] = "application/json"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+def _before(counts: Mapping[int, int], serving: Serving) -> int:
+    """How many sessions are of another version than the one that is served."""
+    return sum(count for version, count in counts.items() if version != serving.version)
 
 
 def _is_older(bundle: Bundle, present: Serving | None) -> bool:

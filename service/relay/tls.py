@@ -10,6 +10,7 @@ import os
 import ssl
 from dataclasses import dataclass, field
 from datetime import datetime
+from weakref import WeakKeyDictionary
 
 from service.agent.errors import RefusedHere
 from service.agent.source import Bundle, TlsMode
@@ -66,6 +67,7 @@ class Front:
     def __init__(self, serving: Serving) -> None:
         self.serving = serving
         self.context = _new_context()
+        self._versions: WeakKeyDictionary[ssl.SSLContext, int] = WeakKeyDictionary()
         self.context.sni_callback = self._choose
         self.switch_to(serving)
 
@@ -78,12 +80,17 @@ class Front:
         if serving.tls_mode == "mtls":
             self.context.verify_mode = ssl.CERT_REQUIRED
         self.serving = serving
+        self._versions[serving.context] = serving.version
         if serving.tls_mode == "tls":
             self.context.verify_mode = ssl.CERT_NONE
 
     def admits(self, connection: ssl.SSLObject) -> bool:
         """Whether a connection that finished its handshake may stay: with mTLS it has shown a certificate."""
         return self.serving.tls_mode == "tls" or bool(connection.getpeercert(binary_form=True))
+
+    def version_of(self, connection: ssl.SSLObject) -> int:
+        """The version that a connection was shown in its handshake."""
+        return self._versions.get(connection.context, self.serving.version)
 
     def _choose(self, connection: ssl.SSLObject, _name: str | None, _front: ssl.SSLContext) -> None:
         """Called in each handshake, with and without SNI."""

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -32,13 +32,29 @@ def run(
     forget: Callable[[], None],
     clock: Callable[[], datetime],
     stop: threading.Event | None = None,
+    *,
+    beside: Sequence[Callable[[threading.Event], None]] = (),
 ) -> None:
-    """Work until `stop` is set; without one, until SIGTERM or SIGINT."""
+    """Work until `stop` is set; without one, until SIGTERM or SIGINT.
+
+    Args:
+        beside: what else works until then, each in a thread of its own.
+    """
     if stop is None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-    Worker(reader, clock, forget=forget).run(stop)
+    threads = [
+        threading.Thread(target=work, args=(stop,), name=f"beside-{number}") for number, work in enumerate(beside)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        Worker(reader, clock, forget=forget).run(stop)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 class Worker:

@@ -151,9 +151,11 @@ class Plane:
         )
 
     def requests(self) -> int:
-        """How many requests Vault has had from anybody but the index."""
+        """How many requests Vault has had, without the index's looks and the notes of who has fetched what."""
+        mount = self.instance.server.mount
+        left_out = (f"{mount}/data/journal", f"{mount}/data/status/", f"{mount}/detailed-metadata/")
         return sum(
-            entry["type"] == "request" and not entry["request"]["path"].endswith("/data/journal")
+            entry["type"] == "request" and not entry["request"]["path"].startswith(left_out)
             for entry in self.instance.bao.audit_entries()
         )
 

@@ -54,7 +54,7 @@ class Running:
 
 
 @contextmanager
-def running_relay(plane: Plane, consumer: str, folder: Path) -> Iterator[Running]:
+def running_relay(plane: Plane, consumer: str, folder: Path, *more: str) -> Iterator[Running]:
     """A relay of this consumer, serving."""
     enrollment = plane.instance.admin.consumers.enroll(consumer, 300)
     state = State(folder / "state")
@@ -62,7 +62,7 @@ def running_relay(plane: Plane, consumer: str, folder: Path) -> Iterator[Running
         enroll(delivery, state, role_id=enrollment.role_id, wrapping_token=enrollment.wrapping_token)
     options = ["--url", plane.url, "--ca", str(plane.ca_file), "--state-dir", str(state.directory)]
     process = subprocess.Popen(
-        [*COMMAND, *options, "--listen", "127.0.0.1:0", "--json"],
+        [*COMMAND, *options, "--listen", "127.0.0.1:0", "--json", *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -90,6 +90,11 @@ def _client(material: Paste, certificate: Issued | None, folder: Path) -> ssl.SS
     return context
 
 
+def reported(plane: Plane, consumer: str, field: str) -> object:
+    """What the relay's status says; None while there is none."""
+    return getattr(plane.index.rescan_statuses().statuses.get(consumer), field, None)
+
+
 def _sha256(material: Paste) -> str:
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(material.leaf.pem)).hexdigest()
 
@@ -100,13 +105,13 @@ def test_a_relay_serves_its_bundle_and_follows_a_rotation(plane: Plane, tmp_path
     with running_relay(plane, consumer, tmp_path) as relay:
         assert relay.fingerprint(_client(old, None, tmp_path)) == _sha256(old)
         assert relay.health(_client(old, None, tmp_path))["relay"] == consumer
-        wait_until(lambda: plane.index.rescan_statuses().statuses[consumer].state == "serving")
+        wait_until(lambda: reported(plane, consumer, "state") == "serving")
         new = plane.certificate("turn", expect_version=1)
         line = json.loads(relay.process.stdout.readline())
         assert (line["version"], line["fingerprint_sha256"]) == (2, _sha256(new))
         assert relay.fingerprint(_client(new, None, tmp_path)) == _sha256(new)
         assert relay.health(_client(new, None, tmp_path))["version"] == 2
-        wait_until(lambda: plane.index.rescan_statuses().statuses[consumer].certificate_version == 2)
+        wait_until(lambda: reported(plane, consumer, "certificate_version") == 2)
         assert plane.index.snapshot().statuses[consumer].fingerprint_sha256 == _sha256(new)
 
 

@@ -54,6 +54,10 @@ path "${mount}/data/providers/+" {
   capabilities = ["create", "read", "update", "delete"]
 }
 
+path "${mount}/data/probes/+" {
+  capabilities = ["read"]
+}
+
 path "${mount}/data/jobs/+" {
   capabilities = ["create", "read", "update", "delete"]
 }

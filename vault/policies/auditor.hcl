@@ -32,6 +32,10 @@ path "${mount}/data/status/+" {
   capabilities = ["read"]
 }
 
+path "${mount}/data/probes/+" {
+  capabilities = ["read"]
+}
+
 path "${mount}/data/jobs/+" {
   capabilities = ["read"]
 }

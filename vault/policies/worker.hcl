@@ -37,6 +37,15 @@ path "${mount}/metadata/jobs/+" {
   capabilities = ["read", "delete"]
 }
 
+# `+` matches nothing, too, and the rules above would be taken for the lists themselves.
+path "${mount}/metadata/staged/" {
+  capabilities = ["list"]
+}
+
+path "${mount}/metadata/jobs/" {
+  capabilities = ["list"]
+}
+
 path "${mount}/data/relays/+" {
   capabilities = ["read"]
 }
@@ -47,6 +56,11 @@ path "${mount}/data/providers/+" {
 
 path "${mount}/data/status/+" {
   capabilities = ["read"]
+}
+
+# What a handshake from outside showed of each consumer.
+path "${mount}/data/probes/+" {
+  capabilities = ["create", "read", "update"]
 }
 
 path "${mount}/data/jobs/+" {

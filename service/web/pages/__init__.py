@@ -11,7 +11,9 @@ from service.web.pages import (
     dashboard,
     frame,
     providers,
+    relay_test,
     relays,
+    rollout,
     rotation,
     sign_in,
 )
@@ -26,7 +28,9 @@ __all__ = [
     "frame",
     "pages",
     "providers",
+    "relay_test",
     "relays",
+    "rollout",
     "rotation",
     "sign_in",
 ]

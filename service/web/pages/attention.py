@@ -11,10 +11,11 @@ from flask import url_for
 
 from service.index import CertificateState, CertificateView, Snapshot
 from service.index.states import state_of
+from service.inventory.rollout import progress_of
 from service.records import Relay
 from service.web import filters
 from service.web.pages import consumers
-from service.web.pages.standing import Kind, serving
+from service.web.pages.standing import Kind, of_progress
 
 SHOWN: Final = 10
 """Items on the dashboard; the list, sorted by expiry, has the rest."""
@@ -84,19 +85,22 @@ def _consumers(snapshot: Snapshot, now: datetime) -> Iterator[Item]:
         if certificate is None:
             continue
         who = consumers.named(snapshot, name)
-        view, status = snapshot.certificates.get(certificate), snapshot.statuses.get(name)
-        standing = serving(view, certificate, status)
-        if standing.kind == "wrong" and status is not None and status.state == "failed":
-            why = f": {status.detail}" if status.detail else "."
-            sentence = f"could not install version {status.certificate_version} of {certificate}{why}"
-            yield Item("wrong", who.title, who.href, sentence, "Open", who.href, status.at)
-        elif standing.kind == "wrong":
+        view = snapshot.certificates.get(certificate)
+        if view is None or view.deleted:
             sentence = f"is bound to {certificate}, which cannot be read any more."
             yield Item("wrong", who.title, who.href, sentence, "Bind another", who.href, now)
-        elif standing.kind == "due" and status is not None:
-            when = filters.relative(status.at, now)
-            sentence = f"serves {standing.word.removeprefix('serves ')}; it last reported {when}."
-            yield Item("due", who.title, who.href, sentence, "Open", who.href, now)
+            continue
+        progress = progress_of(snapshot, view, name, now)
+        if progress is None or progress.state not in {"failed", "behind"}:
+            continue
+        status = snapshot.statuses.get(name)
+        at = status.at if status else progress.begins_at
+        if progress.state == "failed":
+            sentence = f"could not install version {view.version} of {certificate}: {progress.reason}"
+            yield Item("wrong", who.title, who.href, sentence, "Open", who.href, at)
+        elif progress.serving or progress.installed or progress.fetched:
+            word = of_progress(progress, view.version).word
+            yield Item("due", who.title, who.href, f"{word}: {progress.reason}", "Open", who.href, at)
 
 
 def _title(view: CertificateView) -> str:

@@ -146,7 +146,7 @@ def binding_of(
         href=url_for("pages.certificate", name=certificate) if view else "",
         view=view if view and view.facts else None,
         coverage=coverage,
-        serving=serving(view, certificate, snapshot.statuses.get(consumer)),
+        serving=serving(snapshot, consumer, frame.now()),
         problem=refused.detail if refused else "",
         found=tuple(one for one in refused.findings if one.code not in told) if refused else (),
         impacts=lines,

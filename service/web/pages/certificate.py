@@ -56,7 +56,8 @@ def viewed(name: str) -> CertificateView:
     return view
 
 
-def _profile(template: str, tab: str, view: CertificateView, **more: Any) -> str:  # noqa: ANN401 - template values
+def profile(template: str, tab: str, view: CertificateView, **more: Any) -> str:  # noqa: ANN401 - template values
+    """A tab of a certificate's profile."""
     snapshot = frame.snapshot()
     users = snapshot.used_by(view.name)
     leaf = view.facts.leaf if view.facts else None
@@ -79,14 +80,14 @@ def _profile(template: str, tab: str, view: CertificateView, **more: Any) -> str
 def certificate(name: str) -> ResponseReturnValue:
     """The overview."""
     view = viewed(name)
-    profile = frame.inventory().certificates.get(name)
-    overlap = profile.overlap
+    found = frame.inventory().certificates.get(name)
+    overlap = found.overlap
     kept = overlap.authorities(view.facts) if overlap else ()
-    return _profile(
+    return profile(
         "certificates/overview.html",
         "overview",
         view,
-        profile_findings=profile.findings,
+        profile_findings=found.findings,
         overlap=overlap,
         overlap_is_over=overlap is not None and overlap.is_over(frame.now()),
         kept=kept,
@@ -99,7 +100,7 @@ def _rows(name: str, snapshot: Snapshot, view: CertificateView) -> list[Coverage
     for who in consumers.users_of(snapshot, name):
         if who.consumer in covered:
             it = covered[who.consumer]
-            served = serving(view, name, snapshot.statuses.get(who.consumer))
+            served = serving(snapshot, who.consumer, frame.now())
             rows.append(CoverageRow(who.title, who.href, who.where, it, tuple(it.findings), served))
     return rows
 
@@ -130,7 +131,7 @@ def _relays(view: CertificateView, **more: Any) -> str:  # noqa: ANN401 - templa
     snapshot, name = frame.snapshot(), view.name
     relays = {consumers.of_relay(relay).href for relay in snapshot.used_by(name).relays}
     rows = [row for row in _rows(name, snapshot, view) if row.href in relays]
-    return _profile("certificates/coverage.html", "relays", view, consumers=rows, kind_word="Relays", **more)
+    return profile("certificates/coverage.html", "relays", view, consumers=rows, kind_word="Relays", **more)
 
 
 @pages.get("/certificates/<name>/providers")
@@ -140,7 +141,7 @@ def certificate_providers(name: str) -> ResponseReturnValue:
     view, snapshot = viewed(name), frame.snapshot()
     relays = {consumers.of_relay(relay).href for relay in snapshot.used_by(name).relays}
     rows = [row for row in _rows(name, snapshot, view) if row.href not in relays]
-    return _profile("certificates/coverage.html", "providers", view, consumers=rows, kind_word="Container providers")
+    return profile("certificates/coverage.html", "providers", view, consumers=rows, kind_word="Container providers")
 
 
 @pages.get("/certificates/<name>/versions")
@@ -152,7 +153,7 @@ def certificate_versions(name: str) -> ResponseReturnValue:
     for it in frame.inventory().certificates.versions(name):
         standing = Standing("ok" if it.state == "current" else "unknown", it.state)
         rows.append(VersionRow(it.number, it.created_at, it.changed_by, it.facts, standing))
-    return _profile("certificates/versions.html", "versions", view, versions=rows)
+    return profile("certificates/versions.html", "versions", view, versions=rows)
 
 
 @pages.get("/certificates/<name>/activity")
@@ -163,7 +164,7 @@ def certificate_activity(name: str) -> ResponseReturnValue:
     wanted = [("certificate", name)] + [
         (kind, who) for who in snapshot.used_by(name).consumers for kind in ("binding", "consumer")
     ]
-    return _profile("certificates/activity.html", "activity", view, changes=consumers.changes_of(snapshot, wanted))
+    return profile("certificates/activity.html", "activity", view, changes=consumers.changes_of(snapshot, wanted))
 
 
 @pages.route("/certificates/<name>/edit", methods=["GET", "POST"])

@@ -32,6 +32,7 @@ ACTION_WORDS: Final = {
     "enrolled": "made a one-time token for",
     "revoked": "revoked the credentials of",
     "removed": "removed",
+    "tested": "tested",
 }
 """The journal's actions, as a sentence says them: "ada rotated relays-eu". One not listed is said as it stands."""
 
@@ -135,7 +136,7 @@ def feed(changes: Iterable[Change], snapshot: Snapshot, *, limit: int = 20) -> l
 
 
 def _title(change: Change, snapshot: Snapshot) -> str:
-    return named(snapshot, change.name).title if change.kind in {"binding", "consumer"} else change.name
+    return named(snapshot, change.name).title if change.kind in {"binding", "consumer", "job"} else change.name
 
 
 def _href(change: Change, snapshot: Snapshot) -> str | None:
@@ -145,7 +146,7 @@ def _href(change: Change, snapshot: Snapshot) -> str | None:
         return url_for("pages.relay", name=change.name)
     if change.kind == "provider" and change.name in snapshot.providers:
         return url_for("pages.provider", name=change.name)
-    if change.kind in {"binding", "consumer"}:
+    if change.kind in {"binding", "consumer", "job"}:
         return named(snapshot, change.name).href or None
     return None
 

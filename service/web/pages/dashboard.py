@@ -10,6 +10,7 @@ from flask import render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from service.index import CertificateView, Snapshot
+from service.records import Cluster, Provider, Relay
 from service.web import identity
 from service.web.charts import SPAN, Expiry, expiry_timeline
 from service.web.pages import attention, consumers, frame
@@ -34,13 +35,9 @@ def _standing(views: list[CertificateView]) -> list[CertificateView]:
     return [view for view in views if not view.deleted]
 
 
-def _numbers(snapshot: Snapshot, views: list[CertificateView]) -> list[Number]:
-    bound = {name: it for name in snapshot.consumers if (it := snapshot.bound_to(name))}
-    synced = sum(
-        1
-        for name, certificate in bound.items()
-        if serving(snapshot.certificates.get(certificate), certificate, snapshot.statuses.get(name)).kind == "ok"
-    )
+def _numbers(snapshot: Snapshot, views: list[CertificateView], now: datetime) -> list[Number]:
+    bound = [name for name, it in snapshot.consumers.items() if snapshot.bound_to(name) and _is_enabled(it)]
+    synced = sum(1 for name in bound if serving(snapshot, name, now).kind == "ok")
     unused = sum(1 for view in views if not len(snapshot.used_by(view.name)))
     state = None
     if bound:
@@ -52,6 +49,10 @@ def _numbers(snapshot: Snapshot, views: list[CertificateView]) -> list[Number]:
         Number("Relays", len(snapshot.relays)),
         Number("Container providers", len(snapshot.providers)),
     ]
+
+
+def _is_enabled(consumer: Relay | tuple[Provider, Cluster]) -> bool:
+    return consumer.enabled if isinstance(consumer, Relay) else consumer[0].enabled
 
 
 def _expiries(snapshot: Snapshot, views: list[CertificateView], now: datetime) -> list[Expiry]:
@@ -82,7 +83,7 @@ def dashboard() -> ResponseReturnValue:
         nothing_yet=not (snapshot.certificates or snapshot.relays or snapshot.providers),
         attention=urgent[: attention.SHOWN],
         attention_total=len(urgent),
-        numbers=_numbers(snapshot, views),
+        numbers=_numbers(snapshot, views, now),
         timeline=expiry_timeline(expiries, now, chart_id="wide"),
         timeline_narrow=expiry_timeline(expiries, now, chart_id="narrow", narrow=True),
         expiries=expiries[:TABLE_ROWS],

@@ -176,7 +176,7 @@ def provider(name: str) -> ResponseReturnValue:
                 certificate=cluster.certificate or "",
                 certificate_title=(view.display_name or view.name) if view else cluster.certificate or "",
                 certificate_href=url_for("pages.certificate", name=cluster.certificate) if cluster.certificate else "",
-                serving=serving(view, cluster.certificate, snapshot.statuses.get(it.consumer(cluster.name))),
+                serving=serving(snapshot, it.consumer(cluster.name), frame.now()),
                 fits=fits,
             )
         )

@@ -47,7 +47,7 @@ def _row(relay: Relay) -> Row:
         mode="mTLS" if relay.tls_mode == "mtls" else "TLS",
         certificate=(view.display_name or view.name) if view else relay.certificate or "",
         certificate_href=url_for("pages.certificate", name=relay.certificate) if relay.certificate else "",
-        serving=serving(view, relay.certificate, snapshot.statuses.get(relay.consumer)),
+        serving=serving(snapshot, relay.consumer, frame.now()),
         state=of_relay(relay),
     )
 

@@ -169,7 +169,7 @@ def certificate_rotate_now(name: str) -> ResponseReturnValue:
     count = len(frame.snapshot().used_by(name))
     following = f" {filters.plural(count, 'consumer')} will follow." if count else ""
     flash(f"Version {made.view.version} of {made.view.display_name or name} is in place.{following}", "ok")
-    return frame.go(url_for("pages.certificate_relays", name=name))
+    return frame.go(url_for("pages.certificate_rollout", name=name))
 
 
 @pages.post("/certificates/<name>/rotate/check")

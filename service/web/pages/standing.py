@@ -9,7 +9,8 @@ from typing import Final, Literal
 
 from service.index import CertificateState, CertificateView, Snapshot
 from service.index.states import state_of
-from service.records import Provider, Relay, Status
+from service.inventory.rollout import Progress, progress_of, rollout_of
+from service.records import Provider, Relay
 
 Kind = Literal["ok", "due", "wrong", "unknown"]
 
@@ -30,34 +31,37 @@ _WORDS: Final[Mapping[CertificateState, Standing]] = {
 }
 
 
-def serving(view: CertificateView | None, certificate: str | None, status: Status | None) -> Standing:
-    """What a consumer serves, beside what it should: the current version of the certificate it is bound to.
-
-    Args:
-        view: the bound certificate, when the index has it.
-        certificate: the name of the bound certificate.
-        status: what the consumer last reported.
-    """
+def serving(snapshot: Snapshot, consumer: str, now: datetime) -> Standing:
+    """What a consumer serves, beside what it should: the current version of the certificate it is bound to."""
+    certificate = snapshot.bound_to(consumer)
     if certificate is None:
         return Standing("unknown", "not bound")
+    view = snapshot.certificates.get(certificate)
     if view is None or view.deleted:
         return Standing("wrong", "certificate is gone")
-    return _reported(view, status) if status else Standing("unknown", "never reported")
+    progress = progress_of(snapshot, view, consumer, now)
+    return of_progress(progress, view.version) if progress else Standing("unknown", "not bound")
 
 
-def _reported(view: CertificateView, status: Status) -> Standing:
-    if status.state == "failed":
-        return Standing("wrong", f"failed at version {status.certificate_version}", status.at)
-    if status.certificate and status.certificate != view.name:
-        return Standing("due", "serves the former one", status.at)
-    if status.certificate_version == view.version:
-        return Standing("ok", f"version {view.version}", status.at)
-    return Standing("due", f"version {status.certificate_version} of {view.version}", status.at)
-
-
-def in_sync(view: CertificateView, consumers: tuple[str, ...], statuses: Mapping[str, Status]) -> int:
-    """How many of the consumers report the current version."""
-    return sum(1 for name in consumers if serving(view, view.name, statuses.get(name)).kind == "ok")
+def of_progress(progress: Progress, version: int) -> Standing:
+    """How far a consumer is, in a few words."""
+    step = progress.serving or progress.installed
+    at = step.at if step else None
+    shown = f"version {step.version}" if step else ""
+    if progress.state in {"pending", "behind"}:
+        if step is not None and step.version != version:
+            return Standing("due", f"{shown} of {version}", at)
+        if progress.state == "pending":
+            return Standing("due", "follows now")
+        heard = step is not None or progress.fetched is not None
+        return Standing("due", "not serving it", at) if heard else Standing("unknown", "never heard of")
+    standings: dict[str, Standing] = {
+        "serving": Standing("ok", f"version {version}", at),
+        "failed": Standing("wrong", f"failed at version {version}", at),
+        "disabled": Standing("unknown", shown or "disabled", at),
+        "unseen": Standing("unknown", f"says {shown}, not seen" if shown else "not seen yet", at),
+    }
+    return standings[progress.state]
 
 
 def of_certificate(view: CertificateView, snapshot: Snapshot, now: datetime) -> Standing:
@@ -65,19 +69,15 @@ def of_certificate(view: CertificateView, snapshot: Snapshot, now: datetime) -> 
     state = state_of(view, now)
     if state in _WORDS:
         return _WORDS[state]
-    consumers = snapshot.used_by(view.name).consumers
-    if any(_failed(snapshot.statuses.get(name), view) for name in consumers):
+    rollout = rollout_of(snapshot, view, now)
+    if any(one.state == "failed" for one in rollout.consumers):
         return Standing("wrong", "failed to install")
     if state is CertificateState.EXPIRING:
         return Standing("due", "expires soon")
-    if not consumers:
-        return Standing("unknown", "not used")
-    synced = in_sync(view, consumers, snapshot.statuses)
-    return Standing("ok" if synced == len(consumers) else "due", f"in sync {synced}/{len(consumers)}")
-
-
-def _failed(status: Status | None, view: CertificateView) -> bool:
-    return status is not None and status.state == "failed" and status.certificate in {"", view.name}
+    if rollout.state == "unused":
+        return Standing("unknown", "not used" if not rollout.consumers else "users disabled")
+    kind: Kind = "ok" if rollout.state == "in-sync" else "due"
+    return Standing(kind, f"in sync {rollout.serving}/{len(rollout.wanted)}")
 
 
 def of_relay(relay: Relay) -> Standing:

@@ -94,6 +94,12 @@
     place(document.getElementById("certificate"), [button.dataset.add], false);
   });
 
+  // A part that asks again and again says what is new, once.
+  document.addEventListener("htmx:afterSwap", () => {
+    const now = document.querySelector("[data-say]"), said = document.querySelector("[data-said]");
+    if (now && said && said.textContent !== now.dataset.say) said.textContent = now.dataset.say;
+  });
+
   // Countdowns: the server wrote the words; here they stay true while the page stands.
   const words = (seconds) => {
     if (seconds <= 0) return "now";

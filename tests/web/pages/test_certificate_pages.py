@@ -127,7 +127,7 @@ def test_the_relays_tab_ticks_what_fits_and_says_why_something_does_not(admin: V
     assert api("PUT", "/relays/unfit/certificate", accepted).status_code == 200
     said = words(admin.get(f"/certificates/{name}/relays"))
     assert "does not cover elsewhere.example.com" in said
-    assert said.count("never reported") == 2
+    assert said.count("follows now") == 2
 
 
 def test_a_rotation_shows_old_against_new_and_asks_for_each_harm(admin: Visitor, api: Api) -> None:
@@ -145,7 +145,7 @@ def test_a_rotation_shows_old_against_new_and_asks_for_each_harm(admin: Visitor,
     for line in given.key.splitlines()[1:-1]:
         assert line not in live.text + refused.text
     done = admin.post(f"/certificates/{name}/rotate", fields | {"accept": "relay-rotated:host.not-covered"})
-    assert (done.status_code, done.location) == (303, f"/certificates/{name}/relays")
+    assert (done.status_code, done.location) == (303, f"/certificates/{name}/rollout")
     assert "Version 2" in words(admin.get(f"/certificates/{name}"))
 
 

@@ -80,7 +80,7 @@ def test_a_relay_is_bound_and_unbound(admin: Visitor, certificate: str) -> None:
     said = words(admin.get("/relays/r-bind"))
     assert "r-bind is bound to bound" in said
     assert "Unbind" in said
-    assert "never reported" in said
+    assert "follows now" in said
     admin.post("/relays/r-bind/certificate", {"certificate": "", "do": "unbind"})
     assert "Not bound: it can read no certificate" in words(admin.get("/relays/r-bind"))
 

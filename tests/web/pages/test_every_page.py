@@ -13,12 +13,12 @@ from tests.web.pages.conftest import Visitor, pasted, words
 
 pytestmark = pytest.mark.live
 
-WHO = {"name": "every", "cluster": "one"}
+WHO = {"name": "every", "cluster": "one", "job": ""}
 
 
 @pytest.fixture(scope="module")
 def filled(console: Console) -> Console:
-    """A certificate, a relay and a provider, all named `every`."""
+    """A certificate, a relay and a provider, all named `every`, and a test of the relay."""
     api, given = console.api(), pasted("every.example.com")
     body = {"name": "every", "private_key": given.key, "certificate": given.certificate}
     assert api("POST", "/certificates", body).status_code == 201
@@ -27,6 +27,7 @@ def filled(console: Console) -> Console:
     cluster = {"name": "one", "url": "https://one.example.com:2376", "cert_auth": False}
     provider = {"name": "every", "kind": "swarm", "clusters": [cluster]}
     assert api("POST", "/providers", provider).status_code == 201
+    WHO["job"] = api("POST", "/relays/every/test").get_json()["id"]
     return console
 
 
