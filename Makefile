@@ -36,7 +36,7 @@ run: setup ## the product with live demo relays, until Ctrl-C
 test: setup-dev system ## the whole test suite
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-demo: setup ## the main job as a story that checks itself
+demo: setup-dev system ## the main job as a story that checks itself
 	$(BIN)/python -m scripts.demo
 
 check: setup-dev ## lint, types, import contracts, docs checks

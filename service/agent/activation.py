@@ -31,6 +31,8 @@ class Hooks:
         test: a command that says whether the program can use the files; it does not touch the program.
         reload: a command that makes the program use them.
         haproxy: the socket of a HAProxy's runtime API, to which a certificate is told; `reload` is for another CA then.
+        envoy: whether an Envoy follows by file SDS: two files are written beside `live`, once.
+        traefik: the dynamic file of a Traefik's file provider, which is written anew.
         verify: `host:port` where the program must show the new certificate afterwards.
         server_name: what the handshake asks for; empty: the host of `verify`.
         timeout_s: for each command, and for the new certificate to be shown.
@@ -39,12 +41,14 @@ class Hooks:
     test: tuple[str, ...] = ()
     reload: tuple[str, ...] = ()
     haproxy: Path | None = None
+    envoy: bool = False
+    traefik: Path | None = None
     verify: tuple[str, int] | None = None
     server_name: str = ""
     timeout_s: float = 10.0
 
     def __bool__(self) -> bool:
-        return bool(self.test or self.reload or self.haproxy or self.verify)
+        return bool(self.test or self.reload or self.haproxy or self.envoy or self.traefik or self.verify)
 
 
 def run_command(command: tuple[str, ...], timeout_s: float) -> None:

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 from service.agent.activation import Hooks
@@ -18,6 +18,11 @@ MIN_INTERVAL_S = 0.1
 DEFAULT_HOOK_S = 10.0
 DEFAULT_WAIT_S = 60
 """Shorter than what firewalls and proxies forget; the delivery plane takes 120 at most."""
+
+KINDS: Final = ("files", "nginx", "haproxy", "envoy", "traefik")
+"""All of them are files; the others know what makes their program use them."""
+NGINX_TEST: Final = ("nginx", "-t")
+NGINX_RELOAD: Final = ("nginx", "-s", "reload")
 
 Purpose = Literal["server", "client"]
 NO_HOOKS = Hooks()
@@ -127,15 +132,15 @@ class _Reader:
             return default
         return float(value)
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self._left.pop(key, [])
+    def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        value = self._left.pop(key, list(default))
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
             self.problems.append(f"{self._place}{key} must be a list of texts")
             return ()
         return tuple(value)
 
-    def choice(self, key: str, choices: tuple[str, ...]) -> str | None:
-        value = self.text(key)
+    def choice(self, key: str, choices: tuple[str, ...], *, required: bool = False) -> str | None:
+        value = self.text(key, required=required)
         if value is not None and value not in choices:
             self.problems.append(f"{self._place}{key} must be one of {', '.join(choices)}")
             return None
@@ -171,9 +176,7 @@ class _Reader:
 
     def _target(self, table: Mapping[str, Any], number: int) -> FilesTarget:
         reader = _Reader(table, self._folder, f"target {number}: ")
-        kind = reader.text("kind", required=True)
-        if kind not in {None, "files"}:
-            reader.problems.append(f"target {number}: kind must be files")
+        kind = reader.choice("kind", KINDS, required=True) or "files"
         target = FilesTarget(
             directory=reader.path("directory", required=True) or self._folder,
             hosts=reader.texts("hosts"),
@@ -183,11 +186,13 @@ class _Reader:
             key_file=reader.file_name("key_file", "key.pem") or "",
             certificate_file=reader.file_name("certificate_file", "cert.pem") or "",
             ca_file=reader.file_name("ca_file", "ca.pem") or "",
-            combined_file=reader.file_name("combined_file", None),
+            combined_file=reader.file_name("combined_file", "bundle.pem" if kind == "haproxy" else None),
             hooks=Hooks(
-                test=reader.texts("test"),
-                reload=reader.texts("reload"),
-                haproxy=reader.path("haproxy"),
+                test=reader.texts("test", NGINX_TEST if kind == "nginx" else ()),
+                reload=reader.texts("reload", NGINX_RELOAD if kind == "nginx" else ()),
+                haproxy=reader.path("socket" if kind == "haproxy" else "haproxy", required=kind == "haproxy"),
+                envoy=kind == "envoy",
+                traefik=reader.path("dynamic_file", required=True) if kind == "traefik" else None,
                 verify=reader.address("verify"),
                 server_name=reader.text("server_name") or "",
                 timeout_s=reader.number("timeout_s", DEFAULT_HOOK_S, MIN_INTERVAL_S),

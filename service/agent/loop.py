@@ -33,6 +33,7 @@ def run(
     """
     pause_s = interval_s
     last = ""
+    tried_to_wait = False  # and was not held: a delivery plane that holds nothing back is asked at the usual pace
     while not stop.is_set():
         try:
             outcome = one_round.run(clock())
@@ -48,5 +49,7 @@ def run(
         else:
             if outcome.changed or last:
                 tell(outcome)
-            pause_s, last = 0.0 if outcome.held else interval_s, ""
+            at_once = outcome.held or (outcome.waits_next and not tried_to_wait)
+            tried_to_wait = not outcome.held
+            pause_s, last = 0.0 if at_once else interval_s, ""
         stop.wait(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load, keeps no secret

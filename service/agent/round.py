@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -36,6 +36,7 @@ class Outcome:
         findings: warnings about what is installed.
         report_failed: why the report did not arrive; empty when it did, or none was due.
         held: whether the delivery plane held its answer back: the next round may follow at once.
+        waits_next: whether the next round lets it.
     """
 
     consumer: str
@@ -46,6 +47,7 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     report_failed: str = ""
     held: bool = False
+    waits_next: bool = False
 
 
 class Round:
@@ -82,7 +84,7 @@ class Round:
         else:
             outcome = self._finish(common, changed=False)
         self._settled = not outcome.report_failed
-        return outcome
+        return replace(outcome, waits_next=self._settled and self._wait_s > 0)
 
     def _fetch(self, etag: str | None) -> Bundle | None:
         """What is new. After a round that left nothing to do the answer may be held back until there is something."""

@@ -85,13 +85,15 @@ class Relay:
         Raises:
             LoginRefused, WrongUsage: a person has to act. OSError: the address cannot be listened on.
         """
-        pause_s, said = INTERVAL_S, ""
+        pause_s, said, tried_to_wait = INTERVAL_S, "", False
         beside = [asyncio.create_task(self._interrupt_at(stop)), asyncio.create_task(self._tend_sessions())]
         try:
             while not stop.is_set():
                 try:
                     await self._follow()
-                    pause_s, said = 0.0 if self._was_held else INTERVAL_S, ""
+                    at_once = self._was_held or not tried_to_wait
+                    tried_to_wait = not self._was_held
+                    pause_s, said = 0.0 if at_once else INTERVAL_S, ""
                     self._settled = True
                 except (LoginRefused, WrongUsage):
                     if self._front is None:

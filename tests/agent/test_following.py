@@ -37,13 +37,13 @@ def enrolled(plane: Plane, folder: Path, name: str) -> Agent:
 
 
 @contextmanager
-def following(agent: Agent, *, ends_with: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+def following(agent: Agent, *, ends_with: int = 0, live: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """The agent as a service; told to stop at the end, and it does so while it waits."""
     process = subprocess.Popen(
         [*COMMAND, "--config", str(agent.config), "--json"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        wait_until(agent.live.exists)
+        wait_until((live or agent.live).exists)
         yield process
         process.send_signal(signal.SIGTERM)
         started = time.monotonic()

@@ -51,7 +51,7 @@ def test_a_certificate_is_registered_bound_and_rotated_and_cannot_be_deleted_mea
     expect(page.locator("#compare")).to_contain_text("job2.example.com")
     expect(page.locator("#impact")).to_contain_text("No harm is foreseen")
     page.get_by_role("button", name="Rotate for 1 consumer").click()
-    page.wait_for_url("**/certificates/browser-job/relays")
+    page.wait_for_url("**/certificates/browser-job/rollout")
     expect(page.get_by_text("Version 2 of browser-job is in place")).to_be_visible()
     page.get_by_role("link", name="Delete").click()
     expect(page.get_by_role("heading", name="1 consumer would be cut off")).to_be_visible()
@@ -87,7 +87,8 @@ def test_what_was_pasted_stays_in_the_browser_when_a_change_is_refused(page: Pag
     expect(page.get_by_label("KEY", exact=True)).to_have_value(given.key)
     accept.check()
     page.get_by_role("button", name="Rotate for 1 consumer").click()
-    page.wait_for_url("**/certificates/browser-harm/relays")
+    page.wait_for_url("**/certificates/browser-harm/rollout")
+    page.goto("/certificates/browser-harm/relays")
     expect(page.get_by_text("does not cover b.harm.example.com")).to_be_visible()
 
 
@@ -119,7 +120,7 @@ def test_the_same_works_without_script(plain_page: Page) -> None:
     page.get_by_label(re.compile("I accept this")).check()
     fill(page, "KEY", given.key)
     page.get_by_role("button", name="Rotate for 1 consumer").click()
-    page.wait_for_url("**/certificates/browser-plain/relays")
+    page.wait_for_url("**/certificates/browser-plain/rollout")
 
 
 def test_a_key_never_stands_in_a_page_the_server_sent(page: Page) -> None:

@@ -24,7 +24,7 @@ from service.agent.activation import run_command, wait_until_served
 from service.agent.config import FilesTarget
 from service.agent.errors import TargetFailed
 from service.agent.state import sync_directory
-from service.agent.targets import haproxy
+from service.agent.targets import envoy, haproxy, traefik
 
 LIVE = "live"
 VERSIONS = ".versions"
@@ -126,7 +126,7 @@ class Files:
             self._reload(folder, before)
             if hooks.verify:
                 wait_until_served(hooks.verify, hooks.server_name, what.fingerprint_sha256, hooks.timeout_s)
-        except TargetFailed:
+        except (TargetFailed, OSError):
             self._undo(folder, before, reloaded=reloaded)
             raise
         _write_new(folder / IN_USE, b"", None)
@@ -138,13 +138,19 @@ class Files:
             return
         self._switch_to(before)
         if reloaded:
-            with suppress(TargetFailed):  # the first failure is what is told
+            with suppress(TargetFailed, OSError):  # the first failure is what is told
                 self._reload(before, folder)
         shutil.rmtree(folder, ignore_errors=True)
 
     def _reload(self, folder: Path, before: Path | None) -> None:
         """Let the program use `folder`, which is live. HAProxy is told, unless the CA is another than `before`."""
         hooks, combined = self.target.hooks, self.target.combined_file
+        names = {"key": self.target.key_file, "certificate": self.target.certificate_file}
+        if hooks.envoy:
+            directory = self.target.directory
+            envoy.write_secrets(directory, directory / LIVE, ca=self.target.ca_file, **names)
+        if hooks.traefik:
+            traefik.write_dynamic(hooks.traefik, folder, **names)
         if hooks.haproxy and combined:
             same_ca = before is None or _read(folder / self.target.ca_file) == _read(before / self.target.ca_file)
             if same_ca:
