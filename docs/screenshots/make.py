@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,14 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from service.agent.enrollment import enroll  # noqa: E402
 from service.agent.source import Delivery  # noqa: E402
+from service.agent.state import State  # noqa: E402
 from service.pki.facts import read_facts  # noqa: E402
 from tests.material import BOTH, SERVER, Issued, intermediate, issue, request_pem, root  # noqa: E402
+from tests.proxies import free_port  # noqa: E402
 from vault.session import Token  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -282,6 +286,17 @@ SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
 }
 
 
+def new_page(browser: Browser, product: Product, *, size: tuple[int, int], scheme: str) -> Page:
+    """A window of its own, in one size and scheme."""
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        base_url=product.web,
+        ignore_https_errors=True,
+    )
+    return context.new_page()
+
+
 def shoot_all(page: Page, suffix: str, password: str) -> None:
     """Every page in one size and scheme."""
     wanted = sys.argv[1:] or ["sign-in", *PAGES, *SCENES]
@@ -300,6 +315,69 @@ def shoot_all(page: Page, suffix: str, password: str) -> None:
         shoot(page, f"{name}-{suffix}")
 
 
+LIVE = ("relay-eu-west", "relay-eu-north", "relay-us-east", "relay-us-west")
+
+
+@contextmanager
+def live_relays(product: Product, folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Reference relays that really serve one certificate."""
+    certificate(product, "relays-live", "Live relays", ["localhost"], 60, issuer=PUBLIC_CA)
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for name in LIVE:
+            port = free_port()
+            body = {"name": name, "host": "localhost", "port": port, "tls_mode": "tls", "certificate": "relays-live"}
+            product.call("POST", "/relays", body)
+            made = product.call("POST", f"/relays/{name}/enrollment")
+            state = State(folder / name)
+            delivery = Delivery(product.delivery, product.ca_file)
+            enroll(delivery, state, role_id=made["role_id"], wrapping_token=Token(made["wrapping_token"]))
+            delivery.close()
+            options = ["--url", product.delivery, "--ca", str(product.ca_file), "--state-dir", str(state.directory)]
+            command = [str(Path(sys.executable).parent / "keystead"), "relay", "serve", *options]
+            started.append(subprocess.Popen([*command, "--listen", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL))
+        yield started
+    finally:
+        for process in started:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def shoot_rollout(product: Product, pages: dict[str, Page]) -> None:
+    """A rotation that everybody follows but one: before, meanwhile, and when its time is over."""
+
+    def wait_for(state: str) -> None:
+        ends = time.monotonic() + 60
+        while product.call("GET", "/certificates/relays-live/rollout")["state"] != state:
+            if time.monotonic() > ends:
+                raise RuntimeError(f"the rollout is never {state}")
+            time.sleep(0.2)
+
+    def shoot_each(name: str) -> None:
+        for suffix, page in pages.items():
+            page.goto("/certificates/relays-live/rollout")
+            shoot(page, f"{name}-{suffix}")
+
+    with tempfile.TemporaryDirectory() as folder, live_relays(product, Path(folder)) as relays:
+        wait_for("in-sync")
+        rotate(product, "relays-live", ["localhost"], 88, PUBLIC_CA)
+        time.sleep(1)
+        wait_for("in-sync")
+        shoot_each("rollout-done")
+        job = product.call("POST", f"/relays/{LIVE[0]}/test")["id"]
+        time.sleep(1)
+        for suffix, page in pages.items():
+            page.goto(f"/relays/{LIVE[0]}/test/{job}")
+            shoot(page, f"relay-test-{suffix}")
+        relays[0].send_signal(signal.SIGSTOP)
+        rotate(product, "relays-live", ["localhost"], 89, PUBLIC_CA)
+        time.sleep(2)
+        shoot_each("rollout-in-progress")
+        wait_for("behind")
+        shoot_each("rollout-straggler")
+
+
 def main() -> None:
     """Make them all."""
     with running() as product, sync_playwright() as playwright:
@@ -307,14 +385,17 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         for size, (width, height) in SIZES.items():
             for scheme in SCHEMES:
-                context = browser.new_context(
-                    viewport={"width": width, "height": height},
-                    color_scheme=scheme,  # type: ignore[arg-type]
-                    base_url=product.web,
-                    ignore_https_errors=True,
-                )
-                shoot_all(context.new_page(), f"{size}-{scheme}", product.password)
-                context.close()
+                page = new_page(browser, product, size=(width, height), scheme=scheme)
+                shoot_all(page, f"{size}-{scheme}", product.password)
+                page.context.close()
+        if not sys.argv[1:] or "rollout" in sys.argv[1:]:
+            pages: dict[str, Page] = {}
+            for size, (width, height) in SIZES.items():
+                for scheme in SCHEMES:
+                    page = new_page(browser, product, size=(width, height), scheme=scheme)
+                    sign_in(page, product.password)
+                    pages[f"{size}-{scheme}"] = page
+            shoot_rollout(product, pages)
         browser.close()
     print(f"{len(list(HERE.glob('*.png')))} screenshots in {HERE.relative_to(ROOT)}")
 

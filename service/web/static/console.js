@@ -94,6 +94,9 @@
     place(document.getElementById("certificate"), [button.dataset.add], false);
   });
 
+  // On a narrow window the tab one is on may be out of sight.
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   // A part that asks again and again says what is new, once.
   document.addEventListener("htmx:afterSwap", () => {
     const now = document.querySelector("[data-say]"), said = document.querySelector("[data-said]");
