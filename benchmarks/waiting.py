@@ -40,6 +40,8 @@ from vault import bootstrap, login
 from vault.session import Server, Token, Vault
 
 CONSUMERS = 1000
+ENDPOINTS = 50
+"""Of them, so many are reference relays with a port of their own; the others are clients that wait."""
 ROTATIONS = 3
 SINGLE_ROTATIONS = 20
 IDLE = (0, 1000, 5000, 10_000)
@@ -194,8 +196,8 @@ async def lines(url: str, trust: ssl.SSLContext, count: int) -> list[Line]:
     return made
 
 
-async def followed(site: Site, held: list[Line], version: int) -> list[float]:
-    """Seconds from the answer to a rotation until each consumer holds the new bundle."""
+async def followed(site: Site, held: list[Line], relays: Endpoints, version: int) -> list[float]:
+    """Seconds from the answer to a rotation until each consumer holds the new bundle; the endpoints serve it."""
     arrived: list[float] = []
 
     async def follow(line: Line, token: str) -> None:
@@ -205,12 +207,51 @@ async def followed(site: Site, held: list[Line], version: int) -> list[float]:
         if code != 200 or f'"version":{version + 1}'.encode() not in body:
             raise SystemExit(f"a consumer got {code}, and not version {version + 1}")
 
-    waiting = [asyncio.create_task(follow(*one)) for one in zip(held, site.tokens, strict=True)]
+    waiting = [asyncio.create_task(follow(*one)) for one in zip(held, site.tokens[ENDPOINTS:], strict=True)]
     await asyncio.sleep(WAITED_S)
+    switched = asyncio.create_task(asyncio.to_thread(relays.switched, version + 1))
     await asyncio.to_thread(site.rotate)
     answered = time.monotonic()
     await asyncio.gather(*waiting)
-    return [at - answered for at in arrived]
+    return [at - answered for at in (*arrived, *await switched)]
+
+
+class Endpoints:
+    """The process of the reference relays."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def switched(self, version: int) -> list[float]:
+        """When each of them began to serve a version, by the machine's monotonic clock."""
+        assert self._process.stdout is not None
+        at: dict[str, float] = {}
+        while len(at) < ENDPOINTS:
+            said = json.loads(self._process.stdout.readline())
+            if said["version"] == version:
+                at[said["consumer"]] = said["at"]
+        return list(at.values())
+
+
+@contextmanager
+def endpoints(site: Site, version: int) -> Iterator[Endpoints]:
+    """The reference relays, each serving the current version when this begins."""
+    folders = []
+    for number in range(ENDPOINTS):
+        state = State(site.bao.home / "relays" / f"{number:02}")
+        enrollment = site.root.consumers.enroll(f"relay-relay-{number:04}", 300)
+        _enroll(site, state, enrollment.role_id, enrollment.wrapping_token)
+        folders.append(str(state.directory))
+    command = [sys.executable, "-m", "benchmarks.relays", site.url, str(site.bao.ca_file), *folders]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        made = Endpoints(process)
+        made.switched(version)
+        yield made
+    finally:
+        process.communicate("\n", timeout=30)
 
 
 async def alone(site: Site, trust: ssl.SSLContext) -> float:
@@ -234,18 +275,20 @@ async def alone(site: Site, trust: ssl.SSLContext) -> float:
 
 async def crowd(site: Site, trust: ssl.SSLContext) -> dict[str, Any]:
     """A thousand consumers, three rotations, Vault alone after each."""
-    held = await lines(site.url, trust, CONSUMERS)
+    held = await lines(site.url, trust, CONSUMERS - ENDPOINTS)
     version = site.inventory.certificates.get(NAME).view.version
     runs, peers = list[list[float]](), list[float]()
-    for number in range(ROTATIONS):
-        runs.append(await followed(site, held, version + number))
-        peers.append(await alone(site, trust))
+    with endpoints(site, version) as relays:
+        for number in range(ROTATIONS):
+            runs.append(await followed(site, held, relays, version + number))
+            peers.append(await alone(site, trust))
     for line in held:
         line.close()
     last, peer = max(max(run) for run in runs), statistics.median(peers)
     middle = statistics.median(max(run) for run in runs)
     return {
         "consumers": CONSUMERS,
+        "tls_endpoints": ENDPOINTS,
         "p50_s": round(statistics.median(statistics.median(run) for run in runs), 3),
         "p100_s": round(last, 3),
         "p100_target_s": TARGET_LAST_S,

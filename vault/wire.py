@@ -6,7 +6,6 @@ their tracebacks carry tokens.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 from urllib.parse import quote
 
+import msgspec
 import requests
 from hvac.adapters import RawAdapter
 from requests.adapters import HTTPAdapter
@@ -196,8 +196,8 @@ class Wire:
 def json_of(content: bytes) -> Json:
     """The JSON object of an answer; `{}` when it has none."""
     try:
-        answer = json.loads(content) if content else {}
-    except ValueError:
+        answer = msgspec.json.decode(content) if content else {}
+    except (msgspec.DecodeError, UnicodeDecodeError):
         answer = {}
     return answer if isinstance(answer, dict) else {}
 

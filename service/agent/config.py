@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from service.agent.activation import Hooks
 from service.agent.errors import WrongUsage
+from vault.session import Server
 
 MAX_CONFIG_BYTES = 256 * 1024
 DEFAULT_INTERVAL_S = 1.0
@@ -60,6 +61,7 @@ class Config:
     Attributes:
         interval_s: between two fetches that the delivery plane does not hold back.
         wait_s: how long it may hold one back, in whole seconds; 0: it is asked each `interval_s`.
+        vault: Vault itself, for when the delivery plane cannot be reached; None: it is not asked.
     """
 
     url: str
@@ -68,6 +70,7 @@ class Config:
     interval_s: float
     wait_s: int
     targets: tuple[FilesTarget, ...]
+    vault: Server | None = None
 
 
 def read_config(path: Path) -> Config:
@@ -94,6 +97,7 @@ def read_config(path: Path) -> Config:
         interval_s=reader.number("interval_s", DEFAULT_INTERVAL_S, MIN_INTERVAL_S),
         wait_s=int(reader.number("wait_s", DEFAULT_WAIT_S, 0)),
         targets=tuple(reader.targets()),
+        vault=reader.vault(),
     )
     reader.finish()
     if reader.problems:
@@ -166,6 +170,29 @@ class _Reader:
         if value is not None and ("/" in value or value.startswith(".") or value == "keystead.json"):
             self.problems.append(f"{self._place}{key} must be the plain name of a file")
         return value
+
+    def vault(self) -> Server | None:
+        """`[vault]`: where Vault itself is."""
+        table = self._left.pop("vault", None)
+        if table is None:
+            return None
+        if not isinstance(table, dict):
+            self.problems.append("vault must be a table")
+            return None
+        reader = _Reader(table, self._folder, "vault: ")
+        url = reader.text("url", required=True) or ""
+        if url and not url.startswith("https://"):
+            reader.problems.append("vault: url must begin with https://")
+        server = Server(
+            url=url.rstrip("/"),
+            ca_file=reader.path("ca"),
+            mount=reader.text("mount") or "keystead",
+            consumer_mount=reader.text("auth_mount") or "keystead",
+            namespace=reader.text("namespace") or "",
+        )
+        reader.finish()
+        self.problems += reader.problems
+        return server
 
     def targets(self) -> list[FilesTarget]:
         tables = self._left.pop("targets", [])

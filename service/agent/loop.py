@@ -10,6 +10,8 @@ from threading import Event
 from service.agent.errors import AgentError, LoginRefused, WrongUsage
 from service.agent.round import Outcome, Round
 
+DIRECT_INTERVAL_S = 10.0
+"""Between reads of Vault itself, while the delivery plane cannot be reached."""
 LONGEST_PAUSE_S = 30.0
 """Between tries when something is wrong: soon enough for a person who just mended it."""
 
@@ -52,4 +54,6 @@ def run(
             at_once = outcome.held or (outcome.waits_next and not tried_to_wait)
             tried_to_wait = not outcome.held
             pause_s, last = 0.0 if at_once else interval_s, ""
+            if outcome.directly:
+                pause_s = max(interval_s, DIRECT_INTERVAL_S)
         stop.wait(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load, keeps no secret

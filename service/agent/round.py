@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from service.agent.config import FilesTarget
-from service.agent.errors import AgentError, NotBound, RefusedHere
+from service.agent.direct import DirectVault
+from service.agent.errors import AgentError, NotBound, RefusedHere, Unreached
 from service.agent.session import ConsumerSession
 from service.agent.source import NOTHING_HELD, Bundle, etag_of
 from service.agent.state import State
@@ -37,6 +38,7 @@ class Outcome:
         report_failed: why the report did not arrive; empty when it did, or none was due.
         held: whether the delivery plane held its answer back: the next round may follow at once.
         waits_next: whether the next round lets it.
+        directly: whether Vault itself was asked: the delivery plane could not be reached.
     """
 
     consumer: str
@@ -48,6 +50,7 @@ class Outcome:
     report_failed: str = ""
     held: bool = False
     waits_next: bool = False
+    directly: bool = False
 
 
 class Round:
@@ -55,12 +58,20 @@ class Round:
 
     Args:
         wait_s: how long the delivery plane may hold an answer back after a round that left nothing to do; 0 never.
+        direct: Vault itself, for when the delivery plane cannot be reached.
     """
 
     def __init__(
-        self, session: ConsumerSession, state: State, targets: Sequence[FilesTarget], *, wait_s: int = 0
+        self,
+        session: ConsumerSession,
+        state: State,
+        targets: Sequence[FilesTarget],
+        *,
+        wait_s: int = 0,
+        direct: DirectVault | None = None,
     ) -> None:
         self._session = session
+        self._direct = direct
         self._wait_s = wait_s
         self._settled = False
         self._refused: str | None = None
@@ -76,7 +87,10 @@ class Round:
         held = [target.installed() for target in self._targets]
         common = held[0] if held[0] is not None and all(one == held[0] for one in held) else None
         etag = etag_of(common.certificate_name, common.version) if common else None
-        bundle = self._fetch(etag)
+        try:
+            bundle = self._fetch(etag)
+        except Unreached as unreached:
+            return self._without_delivery(unreached, held, now)
         if bundle is not None:
             outcome = self._install(bundle, held, now)
         elif common is None:
@@ -85,6 +99,26 @@ class Round:
             outcome = self._finish(common, changed=False)
         self._settled = not outcome.report_failed
         return replace(outcome, waits_next=self._settled and self._wait_s > 0)
+
+    def _without_delivery(self, unreached: Unreached, held: Sequence[Installed | None], now: datetime) -> Outcome:
+        """Ask Vault itself; when it cannot be reached either, what is installed stays in use, and its age is told."""
+        if self._direct is not None:
+            try:
+                bundle = self._direct.fetch()
+            except Unreached as also:
+                unreached = Unreached(f"{unreached}; {also}", code=unreached.code)
+            else:
+                return replace(self._install(bundle, held, now, report=False), directly=True)
+        raise Unreached(f"{unreached}; {self._last_known_good(held, now)}", code=unreached.code)
+
+    def _last_known_good(self, held: Sequence[Installed | None], now: datetime) -> str:
+        """What is in use meanwhile, in words."""
+        ages = [
+            f"{one.certificate_name} version {one.version}, installed {_ago(now - target.installed_at())},"
+            for one, target in zip(held, self._targets, strict=True)
+            if one is not None
+        ]
+        return f"{' and '.join(dict.fromkeys(ages))} stays in use" if ages else "nothing is installed yet"
 
     def _fetch(self, etag: str | None) -> Bundle | None:
         """What is new. After a round that left nothing to do the answer may be held back until there is something."""
@@ -98,7 +132,9 @@ class Round:
             raise
         return self._session.fetch(etag) if refused and bundle is None else bundle
 
-    def _install(self, bundle: Bundle, held: Sequence[Installed | None], now: datetime) -> Outcome:
+    def _install(
+        self, bundle: Bundle, held: Sequence[Installed | None], now: datetime, *, report: bool = True
+    ) -> Outcome:
         findings: tuple[Finding, ...] = ()
         new = Installed(bundle.certificate_name, bundle.version, "")
         changed = False
@@ -118,8 +154,12 @@ class Round:
         except AgentError as error:
             if error.code.startswith("hook."):
                 self._refused = bundle.etag
-            self._report(new, "failed", str(error))
+            if report:
+                self._report(new, "failed", str(error))
             raise
+        if not report:
+            fingerprint = new.fingerprint_sha256
+            return Outcome(bundle.consumer, new.certificate_name, new.version, fingerprint, changed, findings)
         return self._finish(new, changed=changed, findings=findings)
 
     def _finish(self, what: Installed, *, changed: bool, findings: tuple[Finding, ...] = ()) -> Outcome:
@@ -169,6 +209,16 @@ def _check(bundle: Bundle, target: FilesTarget, now: datetime) -> Checked:
         purpose=target.purpose,
         now=now,
     )
+
+
+def _ago(age: timedelta) -> str:
+    """`3 days ago`, `12 minutes ago`."""
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = seconds // length
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"
 
 
 def _is_newer(present: Installed | None, new: Installed) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import random
+import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from service.agent.errors import TokenRefused
+from service.agent.errors import AgentError, TokenRefused
 from service.agent.source import Bundle, Delivery, LoggedIn, TlsMode
 from service.agent.state import State
 from vault.session import Token
 
 _T = TypeVar("_T")
+RENEW_AGAIN_S: Final = 30.0
 
 
 class ConsumerSession:
@@ -23,6 +27,7 @@ class ConsumerSession:
         self._delivery = delivery
         self._state = state
         self._logged_in: LoggedIn | None = None
+        self._renew_at = math.inf
 
     def consumer(self) -> str:
         """Who this is."""
@@ -49,10 +54,28 @@ class ConsumerSession:
         if self._logged_in is None:
             credentials = self._state.credentials()
             self._logged_in = self._delivery.log_in(credentials.role_id, credentials.secret_id)
+            self._note(self._logged_in.lease_s)
         return self._logged_in
+
+    def _note(self, lease_s: float) -> None:
+        """Renew at about half of the time: after a rotation nobody should have to log in first, and not all at once."""
+        part = random.uniform(0.4, 0.6)  # noqa: S311 - spreads load, keeps no secret
+        self._renew_at = time.monotonic() + lease_s * part if lease_s else math.inf
+
+    def _keep_alive(self) -> None:
+        """Make the token last longer when it is time to; one that cannot be is left for the next call to find out."""
+        if self._logged_in is None or time.monotonic() < self._renew_at:
+            return
+        try:
+            self._note(self._delivery.renew(self._logged_in.token))
+        except TokenRefused:
+            self._logged_in = None
+        except AgentError:
+            self._renew_at = time.monotonic() + RENEW_AGAIN_S
 
     def _with_token(self, work: Callable[[Token], _T]) -> _T:
         """Carry it out; once more with a new token when one from before is refused."""
+        self._keep_alive()
         had_token = self._logged_in is not None
         try:
             return work(self._log_in().token)

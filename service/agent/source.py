@@ -76,10 +76,11 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """A token, and whose it is."""
+    """A token, whose it is, and how long it lasts; 0 for ever."""
 
     token: Token
     consumer: str
+    lease_s: float = 0.0
 
 
 def etag_of(certificate_name: str, version: int) -> str:
@@ -156,7 +157,17 @@ class Delivery:
         if status == http.client.UNAUTHORIZED:
             raise LoginRefused(_detail(answer, "the login was refused"), code="login.refused")
         _check(status, answer, "log in")
-        return LoggedIn(Token(_text(answer, "token")), _text(answer, "consumer"))
+        return LoggedIn(Token(_text(answer, "token")), _text(answer, "consumer"), _lease_s(answer))
+
+    def renew(self, token: Token) -> float:
+        """Make a token last longer; for how many seconds it does now.
+
+        Raises:
+            TokenRefused, RefusedHere, Unreached.
+        """
+        status, answer = self._call("POST", "/v1/renew", {}, token=token)
+        _check(status, answer, "renew the token")
+        return _lease_s(answer)
 
     def fetch(
         self, token: Token, etag: str | None = None, tls_mode: TlsMode | None = None, *, wait_s: int = 0
@@ -292,6 +303,11 @@ def _detail(answer: Mapping[str, Any], otherwise: str) -> str:
     detail = answer.get("detail")
     text = detail if isinstance(detail, str) and detail else otherwise
     return "".join(character if character.isprintable() else " " for character in text[:500])
+
+
+def _lease_s(answer: Mapping[str, Any]) -> float:
+    lease = answer.get("lease_seconds")
+    return float(lease) if isinstance(lease, int) and not isinstance(lease, bool) and lease > 0 else 0.0
 
 
 def _text(answer: Mapping[str, Any], field: str, *, may_be_empty: bool = False) -> str:

@@ -16,6 +16,7 @@ import click
 
 from service.agent import loop
 from service.agent.config import read_config
+from service.agent.direct import DirectVault
 from service.agent.enrollment import MAX_WRAPPING_TOKEN_BYTES, enroll, read_wrapping_token
 from service.agent.errors import AgentError, WrongUsage
 from service.agent.round import Outcome, Round
@@ -43,7 +44,8 @@ def agent(context: click.Context, config_file: Path | None, once: bool, as_json:
         config = read_config(config_file)
         state = State(config.state_dir)
         session = ConsumerSession(Delivery(config.url, config.ca_file), state)
-        one_round = Round(session, state, config.targets, wait_s=0 if once else config.wait_s)
+        direct = DirectVault(config.vault, state) if config.vault else None
+        one_round = Round(session, state, config.targets, wait_s=0 if once else config.wait_s, direct=direct)
         if once:
             _tell(one_round.run(_now()), as_json=as_json)
             return

@@ -52,6 +52,7 @@ class DeliveryApp:
             "/v1/bundle": {"GET": self._bundle},
             "/v1/status": {"PUT": self._status},
             "/v1/login": {"POST": self._login},
+            "/v1/renew": {"POST": self._renew},
             "/v1/unwrap": {"POST": self._unwrap},
             "/healthz": {"GET": self._healthz},
             "/readyz": {"GET": self._readyz},
@@ -116,6 +117,10 @@ class DeliveryApp:
     async def _login(self, scope: Scope, receive: Receive) -> Answer:
         credentials = await exchange.read_body(scope, receive, login.Credentials)
         return exchange.json_answer(await login.log_in(self._open_vault(), credentials, self._clock()))
+
+    async def _renew(self, scope: Scope, _receive: Receive) -> Answer:
+        token = exchange.token_of(scope)
+        return exchange.json_answer(await login.renew(self._open_vault(), token, self._clock()))
 
     async def _unwrap(self, scope: Scope, receive: Receive) -> Answer:
         wrapped = await exchange.read_body(scope, receive, login.Wrapped)

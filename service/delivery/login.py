@@ -1,4 +1,4 @@
-"""`POST /v1/login` and `POST /v1/unwrap`: passed on to Vault, for hosts that reach only the delivery plane.
+"""`POST /v1/login`, `/v1/renew` and `/v1/unwrap`: passed on to Vault, for hosts that reach only the delivery plane.
 
 There is no throttle of our own here: a SecretID is 122 random bits, and behind a load balancer all consumers share one
 address. Vault's rate limit quotas hold for these calls, and a refusal by them is passed on (429).
@@ -12,9 +12,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from service.delivery.exchange import as_token
 from service.errors import NotSignedIn
 from vault.aio import AsyncVault
-from vault.errors import AlreadyUsed, SignInRefused
+from vault.errors import AlreadyUsed, Denied, NotFound, Rejected, SignInRefused
 from vault.login import unwrap_secret_id
 from vault.session import Token
 
@@ -60,6 +61,23 @@ async def log_in(vault: AsyncVault, credentials: Credentials, now: datetime) -> 
         "lease_seconds": max(round(lease.total_seconds()), 0) if lease else 0,
         "consumer": signed_in.entity_name,
     }
+
+
+async def renew(vault: AsyncVault, token: bytes, now: datetime) -> dict[str, object]:
+    """Make the caller's own token last longer. Returns the answer's body.
+
+    Raises:
+        NotSignedIn: `token.invalid`.
+    """
+    refused = False
+    try:
+        signed_in = await vault.renew_self(as_token(token))
+    except (Denied, Rejected, NotFound):
+        refused = True
+    if refused:
+        raise NotSignedIn("Vault does not renew this token: log in again", code="token.invalid")
+    lease = signed_in.expires_at - now if signed_in.expires_at else None
+    return {"lease_seconds": max(round(lease.total_seconds()), 0) if lease else 0}
 
 
 async def unwrap(vault: AsyncVault, wrapped: Wrapped) -> dict[str, object]:

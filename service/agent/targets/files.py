@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from service.agent.activation import run_command, wait_until_served
@@ -99,6 +100,14 @@ class Files:
         if problem:
             raise TargetFailed(f"{self.target.directory}: {problem}", code="target.unwritable")
         self._remove_old()
+
+    def installed_at(self) -> datetime:
+        """Since when what is live is; now when nothing is."""
+        try:
+            at = (self.target.directory / LIVE / MANIFEST).stat().st_mtime
+        except OSError:
+            return datetime.now(UTC)
+        return datetime.fromtimestamp(at, UTC)
 
     @property
     def is_verified(self) -> bool:
