@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import delivery, list_10000, pasting, start_up, waiting
+from benchmarks import delivery, following, list_10000, pasting, plots, start_up, waiting
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -153,12 +153,46 @@ def of_waiting(found: dict[str, Any]) -> list[Row]:
     ]
 
 
+def of_following(found: dict[str, Any]) -> list[Row]:
+    rows = []
+    for ours, peer in zip(found["keystead"], found["bao_agent_1s"], strict=True):
+        count = ours["processes"]
+        rows += [
+            Row(
+                f"rotation to the last file of {count} agents",
+                f"{ours['last_s']} s",
+                f"bao agent at 1 s: {peer['last_s']} s",
+                "sooner",
+                ours["last_s"] < peer["last_s"],
+            ),
+            Row(
+                f"Vault's requests a minute, {count} agents idle",
+                f"{ours['vault_requests_per_min']}",
+                f"bao agent at 1 s: {peer['vault_requests_per_min']}",
+                "fewer",
+                ours["vault_requests_per_min"] < peer["vault_requests_per_min"],
+            ),
+        ]
+    default = found["bao_agent_default"]
+    rows.append(
+        Row(
+            "rotation to the file of one agent",
+            f"{found['keystead'][0]['last_s']} s",
+            f"bao agent at its default: {default['last_s']} s",
+            "sooner",
+            found["keystead"][0]["last_s"] < default["last_s"],
+        )
+    )
+    return rows
+
+
 BENCHMARKS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[dict[str, Any]], list[Row]]]] = {
     "delivery": (delivery.run, of_delivery),
     "list_10000": (list_10000.measure, of_list),
     "start_up": (start_up.measure, of_start_up),
     "pasting": (pasting.measure, of_pasting),
     "waiting": (waiting.run, of_waiting),
+    "following": (following.run, of_following),
 }
 
 
@@ -174,6 +208,7 @@ def main() -> int:
         rows += shown(results[name])
     results["table"] = [asdict(row) for row in rows]
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    plots.write(results)
     columns = [("what", "what"), ("ours", "Keystead"), ("peer", "peer, same run"), ("wanted", "wanted")]
     widths = [max(len(title), *(len(getattr(row, field)) for row in rows)) for field, title in columns]
     print("  ".join(title.ljust(width) for (_, title), width in zip(columns, widths, strict=True)))

@@ -1,9 +1,9 @@
 """Who follows a rotation how soon, and what waiting for one costs Vault: `keystead agent` beside `bao agent`.
 
 Real processes on one machine, with the same OpenBao: `keystead agent` waiting at one delivery plane, and `bao agent`
-with a template, at `static_secret_render_interval = "1s"` and, for one process, at its default of five minutes. Each writes
-the certificate to a file; what counts is the time from the answer to the rotation until the last file holds it.
-`python -m benchmarks.following`; takes six minutes, five of them for the default.
+with a template, at `static_secret_render_interval = "1s"` and, for one process, at its default of five minutes. Each
+writes the certificate to a file; what counts is the time from the answer to the rotation until the last file holds it.
+`python -m benchmarks.following` takes eight minutes, up to five of them for the default.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def measure(made: Site, files: list[Path], *, rotations: int, limit_s: float) ->
         time.sleep(2.3)
         _, pasted = made.rotate()
         answered = time.monotonic()
-        runs.append([at - answered for at in wait_for(files, pasted.certificate.encode(), limit_s)])
+        runs.append([max(0.0, at - answered) for at in wait_for(files, pasted.certificate.encode(), limit_s)])
     return runs
 
 

@@ -1,4 +1,4 @@
-"""The plots of `docs/plots/`, drawn from `benchmarks/results.json`: `make bench` does it, `python -m benchmarks.plots` too.
+"""The plots of `docs/plots/`, drawn from `benchmarks/results.json` by `make bench`, or `python -m benchmarks.plots`.
 
 SVG without a script, readable on light and dark pages. One message a plot; the figures stand in `docs/benchmarks.md`.
 """
@@ -11,16 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+Scale: TypeAlias = Callable[[float], float]
 RESULTS = Path(__file__).with_name("results.json")
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "plots"
 WIDTH, HEIGHT = 720, 360
+LEAST = 0.005
+"""Seconds: a bar for less could not be seen."""
 LEFT, RIGHT, TOP, BOTTOM = 84, 160, 56, 52
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #51606d } .title { font-size: 16px; font-weight: 600; fill: #16202a }
 .grid { stroke: #dfe5e9 } .ours { stroke: #0b6b66; fill: #0b6b66 } .peer { stroke: #b35c00; fill: #b35c00 }
-.line { fill: none; stroke-width: 2.5 } .dashed { stroke-dasharray: 5 5 } text.ours, text.peer { stroke: none; font-weight: 600 }
+.line { fill: none; stroke-width: 2.5 } .dashed { stroke-dasharray: 5 5 }
+text.ours, text.peer { stroke: none; font-weight: 600 }
 @media (prefers-color-scheme: dark) { text { fill: #9dabb6 } .title { fill: #e3e9ed } .grid { stroke: #33414b }
 .ours { stroke: #54c7bb; fill: #54c7bb } .peer { stroke: #eeb255; fill: #eeb255 } }
 """
@@ -41,12 +45,22 @@ def lines(title: str, across: str, up: str, series: Sequence[Series], *, logarit
     xs = sorted({x for one in series for x, _ in one.points})
     ys = [y for one in series for _, y in one.points]
     x_of = _scale([xs[0], xs[-1]], LEFT, WIDTH - RIGHT, logarithmic=logarithmic)
-    low, high = (10 ** math.floor(math.log10(min(ys))), 10 ** math.ceil(math.log10(max(ys)))) if logarithmic else (0, max(ys) * 1.1)
+    low, high = (
+        (10 ** math.floor(math.log10(min(ys))), 10 ** math.ceil(math.log10(max(ys))))
+        if logarithmic
+        else (0, max(ys) * 1.1)
+    )
     y_of = _scale([low, high], HEIGHT - BOTTOM, TOP, logarithmic=logarithmic)
     parts = []
-    ticks = [10.0**power for power in range(round(math.log10(low)), round(math.log10(high)) + 1)] if logarithmic else _ticks(high)
+    ticks = (
+        [10.0**power for power in range(round(math.log10(low)), round(math.log10(high)) + 1)]
+        if logarithmic
+        else _ticks(high)
+    )
     for tick in ticks:
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_of(tick):.1f}" y2="{y_of(tick):.1f}"/>')
+        parts.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_of(tick):.1f}" y2="{y_of(tick):.1f}"/>'
+        )
         parts.append(f'<text x="{LEFT - 8}" y="{y_of(tick) + 4:.1f}" text-anchor="end">{tick:,.0f}</text>')
     for x in xs:
         parts.append(f'<text x="{x_of(x):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{x:,.0f}</text>')
@@ -59,7 +73,9 @@ def lines(title: str, across: str, up: str, series: Sequence[Series], *, logarit
         x, y = one.points[-1]
         parts.append(f'<text class="{one.kind}" x="{x_of(x) + 10:.1f}" y="{y_of(y) + 4:.1f}">{escape(one.word)}</text>')
     parts.append(f'<text x="{LEFT}" y="{TOP - 12}">{escape(up)}</text>')
-    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 10}" text-anchor="middle">{escape(across)}</text>')
+    parts.append(
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 10}" text-anchor="middle">{escape(across)}</text>'
+    )
     words = "; ".join(f"{one.word}: " + ", ".join(f"{x:,.0f} → {y:,.0f}" for x, y in one.points) for one in series)
     return _drawing(title, words, HEIGHT, parts)
 
@@ -68,13 +84,16 @@ def bars(title: str, rows: Sequence[tuple[str, str, float, str]]) -> str:
     """Bars on a logarithmic scale: word, kind, value, and the value as it is written."""
     row_height, left = 34, 250
     height = TOP + row_height * len(rows) + 16
+    rows = [(word, kind, max(value, LEAST), written) for word, kind, value, written in rows]
     values = [value for _, _, value, _ in rows]
     x_of = _scale([min(values) / 3, max(values)], left, WIDTH - 90, logarithmic=True)
     parts = []
     for number, (word, kind, value, written) in enumerate(rows):
         y = TOP + number * row_height
         parts.append(f'<text x="{left - 10}" y="{y + 16}" text-anchor="end">{escape(word)}</text>')
-        parts.append(f'<rect class="{kind}" x="{left}" y="{y + 3}" width="{x_of(value) - left:.1f}" height="18" rx="3"/>')
+        parts.append(
+            f'<rect class="{kind}" x="{left}" y="{y + 3}" width="{x_of(value) - left:.1f}" height="18" rx="3"/>'
+        )
         parts.append(f'<text class="{kind}" x="{x_of(value) + 8:.1f}" y="{y + 17}">{escape(written)}</text>')
     return _drawing(title, "; ".join(f"{word}: {written}" for word, _, _, written in rows), height, parts)
 
@@ -138,10 +157,12 @@ def write(found: dict[str, Any]) -> None:
 
 
 def _seconds(value: float) -> str:
+    if value < LEAST:
+        return "under 5 ms"
     return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
 
 
-def _scale(domain: Sequence[float], start: float, end: float, *, logarithmic: bool) -> Callable[[float], float]:
+def _scale(domain: Sequence[float], start: float, end: float, *, logarithmic: bool) -> Scale:
     low, high = (math.log10(one) for one in domain) if logarithmic else domain
 
     def place(value: float) -> float:
@@ -154,10 +175,16 @@ def _scale(domain: Sequence[float], start: float, end: float, *, logarithmic: bo
 def _ticks(high: float) -> list[float]:
     step = 10 ** math.floor(math.log10(high))
     step = step / 2 if high / step < 3 else step
-    return [step * number for number in range(int(high / step) + 1)]
+    return [step * number for number in range(math.ceil(high / step) + 1)]
 
 
-def _path(points: Sequence[tuple[float, float]], x_of: Callable[[float], float], y_of: Callable[[float], float], kind: str) -> str:
+def _powers(low: float, high: float) -> list[float]:
+    return [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+
+
+def _path(
+    points: Sequence[tuple[float, float]], x_of: Callable[[float], float], y_of: Callable[[float], float], kind: str
+) -> str:
     places = " L ".join(f"{x_of(x):.1f} {y_of(y):.1f}" for x, y in points)
     return f'<path class="{kind}" d="M {places}"/>'
 

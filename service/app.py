@@ -64,6 +64,7 @@ def build_web(settings: Settings) -> Flask:
             clock=now,
             instance_name=settings.instance_name,
             delivery_url=settings.delivery_url,
+            vault_url=settings.vault_url,
             cookie_keys=_cookie_keys(settings),
             trusted_hosts=settings.trusted_hosts,
             proxies=settings.proxies,

@@ -18,7 +18,7 @@ class Ports:
     Attributes:
         inventory_for: the use cases, with the hands of a signed-in person.
         clock: aware UTC now.
-        delivery_url: where consumers fetch; shown to people, empty when it is not known.
+        delivery_url, vault_url: where consumers fetch; shown to people, empty when it is not known.
         cookie_keys: Fernet keys (url-safe base64, 32 bytes): the first encrypts, all decrypt.
         trusted_hosts: the `Host` names that are answered; empty answers all.
         metrics_token: what `/metrics` asks for; empty turns it off.
@@ -36,3 +36,4 @@ class Ports:
     trusted_hosts: tuple[str, ...] = ()
     metrics_token: str = field(default="", repr=False)
     proxies: int = 0
+    vault_url: str = ""
