@@ -45,25 +45,14 @@ def lines(title: str, across: str, up: str, series: Sequence[Series], *, logarit
     xs = sorted({x for one in series for x, _ in one.points})
     ys = [y for one in series for _, y in one.points]
     x_of = _scale([xs[0], xs[-1]], LEFT, WIDTH - RIGHT, logarithmic=logarithmic)
-    low, high = (
-        (10 ** math.floor(math.log10(min(ys))), 10 ** math.ceil(math.log10(max(ys))))
-        if logarithmic
-        else (0, max(ys) * 1.1)
-    )
-    y_of = _scale([low, high], HEIGHT - BOTTOM, TOP, logarithmic=logarithmic)
+    ticks = _powers(min(ys), max(ys)) if logarithmic else _ticks(max(ys) * 1.1)
+    y_of = _scale([ticks[0], ticks[-1]], HEIGHT - BOTTOM, TOP, logarithmic=logarithmic)
     parts = []
-    ticks = (
-        [10.0**power for power in range(round(math.log10(low)), round(math.log10(high)) + 1)]
-        if logarithmic
-        else _ticks(high)
-    )
     for tick in ticks:
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_of(tick):.1f}" y2="{y_of(tick):.1f}"/>'
-        )
-        parts.append(f'<text x="{LEFT - 8}" y="{y_of(tick) + 4:.1f}" text-anchor="end">{tick:,.0f}</text>')
-    for x in xs:
-        parts.append(f'<text x="{x_of(x):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{x:,.0f}</text>')
+        y = round(y_of(tick), 1)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:,.0f}</text>')
+    parts += [f'<text x="{x_of(x):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{x:,.0f}</text>' for x in xs]
     for one in series:
         measured = one.points[: len(one.points) - one.dashed]
         parts.append(_path(measured, x_of, y_of, f"line {one.kind}"))
@@ -182,9 +171,7 @@ def _powers(low: float, high: float) -> list[float]:
     return [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
 
 
-def _path(
-    points: Sequence[tuple[float, float]], x_of: Callable[[float], float], y_of: Callable[[float], float], kind: str
-) -> str:
+def _path(points: Sequence[tuple[float, float]], x_of: Scale, y_of: Scale, kind: str) -> str:
     places = " L ".join(f"{x_of(x):.1f} {y_of(y):.1f}" for x, y in points)
     return f'<path class="{kind}" d="M {places}"/>'
 

@@ -85,7 +85,7 @@ def serve_delivery(settings: Settings) -> None:
 
     _log_to_stderr()
     server = _server(settings)
-    index = follow(settings, server, "delivery", DELIVERY_FOLLOWS_EVERY_S, statuses=False)
+    index = follow(settings, server, "delivery", DELIVERY_FOLLOWS_EVERY_S, reports=False)
     app = create_app(lambda: AsyncVault(server), index, now)
     serve(app, settings.host, settings.port, settings.tls_cert_file, settings.tls_key_file)
 
@@ -104,20 +104,22 @@ def serve_worker(settings: Settings) -> None:
     _log_to_stderr()
     server = _server(settings)
     session = service_session(settings, server)
-    index = follow(settings, server, "worker", DELIVERY_FOLLOWS_EVERY_S, statuses=False)
+    index = follow(settings, server, "worker", DELIVERY_FOLLOWS_EVERY_S, reports=False)
     prober = Prober(index, session.vault, lambda: AsyncVault(server), session.forget, clock=now)
     jobs = JobRunner(index, session.vault, session.forget, now)
     run(session.vault, session.forget, now, beside=(prober.run, jobs.run))
 
 
-def follow(settings: Settings, server: Server, name: str, interval_s: float, *, statuses: bool = True) -> Index:
+def follow(settings: Settings, server: Server, name: str, interval_s: float, *, reports: bool = True) -> Index:
     """The index, kept true by a thread of its own, with the process's own role."""
     session = service_session(settings, server)
     bell = Bell(settings.run_dir) if settings.run_dir else None
-    index = Index(session.vault, now, forget=session.forget, announce=bell.ring if bell else lambda: None)
+    index = Index(
+        session.vault, now, forget=session.forget, announce=bell.ring if bell else lambda: None, reports=reports
+    )
     if bell:
         bell.listen(index.nudge, name)
-    work = {"stop": threading.Event(), "interval_s": interval_s, "statuses": statuses}
+    work = {"stop": threading.Event(), "interval_s": interval_s}
     threading.Thread(target=index.run, kwargs=work, name="index", daemon=True).start()
     return index
 

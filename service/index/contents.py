@@ -57,8 +57,9 @@ class Contents:
     Every method that takes a `Vault` may raise `vault.errors.VaultError`; what was read before stays as it was then.
     """
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Callable[[], datetime], *, reports: bool = True) -> None:
         self._clock = clock
+        self._reports = reports
         self._certificates: dict[str, CertificateView] = {}
         self._metadata: dict[str, Metadata] = {}
         self._versions: dict[tuple[str, Seen], Content] = {}
@@ -120,7 +121,8 @@ class Contents:
             entries, sequence = (), self._sequence
         self._scan_bundles(vault)
         self.scan_users(vault)
-        self.scan_statuses(vault)
+        if self._reports:
+            self.scan_statuses(vault)
         if sequence != self._sequence or not self._loaded:
             self._changes = ()
             self._note(entries, sequence)

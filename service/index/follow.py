@@ -42,6 +42,8 @@ class Index:
         clock: aware UTC now.
         forget: told that the reader's token was refused; the next `reader()` signs in anew.
         announce: tells other processes of this machine that there is something new in the journal.
+        reports: whether what is said of consumers (statuses, probes) is of interest here. It is a document for each
+            consumer, which changes with each rotation.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class Index:
         *,
         forget: Callable[[], None] = lambda: None,
         announce: Callable[[], None] = lambda: None,
+        reports: bool = True,
     ) -> None:
         self._reader = reader
         self._clock = clock
         self._forget = forget
         self.announce = announce
-        self._contents = Contents(clock)
+        self._contents = Contents(clock, reports=reports)
+        self._reports = reports
         self._writing = threading.Lock()
         self._snapshot: Snapshot | None = None
         self._stale_since: datetime | None = None
@@ -178,14 +182,11 @@ class Index:
             raise Missing(f"There is no certificate {name}.", code="certificate.missing")
         return found
 
-    def run(self, stop: threading.Event, interval_s: float = 1.0, *, statuses: bool = True) -> None:
+    def run(self, stop: threading.Event, interval_s: float = 1.0) -> None:
         """Follow until `stop` is set: the journal each `interval_s` and when nudged, statuses and everything else now
         and then. `stop` is noticed at the end of a pause: nudge to end it.
 
         Trouble with Vault is noted in `stale_since`, and tried again.
-
-        Args:
-            statuses: whether what consumers report is of interest here.
         """
         pause_s = 0.0
         said = ""
@@ -197,7 +198,7 @@ class Index:
             try:
                 self.refresh()
                 now = time.monotonic()
-                if statuses and now >= status_at:
+                if self._reports and now >= status_at:
                     self.rescan_statuses()
                     status_at = _next_time(now, STATUS_INTERVAL_S)
                 now = time.monotonic()

@@ -228,7 +228,10 @@ class Prober:
 
     async def _write(self, vault: AsyncVault, target: Target, seen: Seen, wanted: Wanted, worst: Finding) -> None:
         """Write the probe, when it is another than the one that is stored."""
-        before = self._written.get(target.consumer) or self._index.snapshot().probes.get(target.consumer)
+        token = await asyncio.to_thread(self._token)
+        if target.consumer not in self._written:
+            await self._read(vault, token, target.consumer)
+        before = self._written[target.consumer]
         now, version = self._clock(), shown_version(seen, wanted)
         probe = Probe(
             consumer=target.consumer,
@@ -239,18 +242,16 @@ class Prober:
             detail=worst.message[:MAX_STATUS_DETAIL_CHARACTERS] if worst.severity is Severity.ERROR else "",
             shown=_shown(before, target.certificate, version, now, nothing=worst.code in SHOWS_NOTHING),
             at=now,
-            version=before.version if before else 0,
+            version=before.version,
         )
-        if before is not None and probe.to_data() == before.to_data():
+        if probe.to_data() == before.to_data():
             return
-        token = await asyncio.to_thread(self._token)
         try:
             number = await vault.write_document(
                 token, probe_path(target.consumer), probe.to_data(), expect_version=probe.version
             )
         except Conflict:  # another worker, or a relay of that name was removed: the next look sees what is there
-            self._written.pop(target.consumer, None)
-            await self._read(vault, token, target.consumer)
+            del self._written[target.consumer]
             raise
         except Denied:
             self._forget()

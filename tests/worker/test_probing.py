@@ -32,11 +32,11 @@ pytestmark = pytest.mark.live
 def working(instance: Instance) -> Iterator[None]:
     """A worker's prober and job runner, with an index of their own."""
     stop = threading.Event()
-    index = Index(lambda: instance.worker, now)
+    index = Index(lambda: instance.worker, now, reports=False)
     index.refresh()
     prober = Prober(index, lambda: instance.worker, lambda: AsyncVault(instance.server), lambda: None, clock=now)
     jobs = JobRunner(index, lambda: instance.worker, lambda: None, now)
-    work = [lambda: index.run(stop, 0.05, statuses=False), lambda: prober.run(stop), lambda: jobs.run(stop)]
+    work = [lambda: index.run(stop, 0.05), lambda: prober.run(stop), lambda: jobs.run(stop)]
     threads = [threading.Thread(target=one) for one in work]
     for thread in threads:
         thread.start()
