@@ -103,6 +103,7 @@ def create(
 @_material
 @click.option("--version", type=int, help="The version you saw; the current one unless told.")
 @click.option("--accept", multiple=True, metavar="CODE", help="A harmful impact that is accepted; may be repeated.")
+@click.option("--canary", metavar="RELAY", help="Try it on this relay first; the others follow when it serves it.")
 @click.option("--keep-ca-until", metavar="DAY", help="Keep the CA that would be dropped until then, as 2027-01-31.")
 @json_option
 def rotate(
@@ -113,6 +114,7 @@ def rotate(
     passphrase_file: str | None,
     version: int | None,
     accept: tuple[str, ...],
+    canary: str | None,
     keep_ca_until: str | None,
     as_json: bool,
 ) -> None:
@@ -122,6 +124,8 @@ def rotate(
     client = Client()
     seen = version if version is not None else client.get("certificates", name)["version"]
     body: dict[str, Any] = {**_body(key, chain, ca, passphrase_file), "accept": list(accept)}
+    if canary is not None:
+        body["canary"] = canary
     if keep_ca_until is not None:
         body["keep_ca_until"] = keep_ca_until
     _show(client.call("PUT", "certificates", name, body=body, version=seen).json(), as_json=as_json)

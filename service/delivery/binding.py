@@ -13,13 +13,17 @@ from service.records import Cluster, Provider, Relay, TlsMode, provider_path, re
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One consumer's binding. `cluster` is empty for a relay."""
+    """One consumer's binding. `cluster` is empty for a relay.
+
+    `held_at` is the version at which it stays while another one tries the newest; None: it has the newest.
+    """
 
     certificate: str | None
     tls_mode: TlsMode
     record_path: str
     name: str
     cluster: str
+    held_at: int | None = None
 
     def as_in(self, data: Mapping[str, Any]) -> Binding:
         """The same consumer's binding by its stored record.
@@ -32,7 +36,7 @@ class Binding:
         try:
             if not self.cluster:
                 relay = Relay.from_data(self.name, data, 0)
-                return replace(self, certificate=relay.certificate, tls_mode=relay.tls_mode)
+                return self._with(relay.certificate, relay.tls_mode)
             cluster = Provider.from_data(self.name, data, 0).cluster(self.cluster)
         except ValueError:
             unreadable = True
@@ -40,7 +44,11 @@ class Binding:
             raise Unavailable(f"{self.record_path} in Vault cannot be understood", code="record.unreadable")
         if cluster is None:
             return replace(self, certificate=None)
-        return replace(self, certificate=cluster.certificate, tls_mode=_mode_of(cluster))
+        return self._with(cluster.certificate, _mode_of(cluster))
+
+    def _with(self, certificate: str | None, tls_mode: TlsMode) -> Binding:
+        held_at = self.held_at if certificate == self.certificate else None
+        return replace(self, certificate=certificate, tls_mode=tls_mode, held_at=held_at)
 
 
 def binding_of(snapshot: Snapshot, consumer: str) -> Binding | None:
@@ -48,10 +56,12 @@ def binding_of(snapshot: Snapshot, consumer: str) -> Binding | None:
     found = snapshot.consumer(consumer)
     if found is None:
         return None
+    held_at = snapshot.held_at(consumer)
     if isinstance(found, Relay):
-        return Binding(found.certificate, found.tls_mode, relay_path(found.name), found.name, "")
+        return Binding(found.certificate, found.tls_mode, relay_path(found.name), found.name, "", held_at)
     provider, cluster = found
-    return Binding(cluster.certificate, _mode_of(cluster), provider_path(provider.name), provider.name, cluster.name)
+    path = provider_path(provider.name)
+    return Binding(cluster.certificate, _mode_of(cluster), path, provider.name, cluster.name, held_at)
 
 
 def _mode_of(cluster: Cluster) -> TlsMode:

@@ -187,7 +187,8 @@ class Bundles:
         document: Document | None = None
         if binding.certificate is not None:
             try:
-                document = await self._vault.read_document(as_token(token), bundle_path(binding.certificate))
+                path = bundle_path(binding.certificate)
+                document = await self._vault.read_document(as_token(token), path, binding.held_at)
             except (Denied, NotFound):
                 document = None
         if document is None:
@@ -222,7 +223,8 @@ class Bundles:
             raise Missing(f"{consumer} is not bound to a certificate", code="not-bound")
         denied = False
         try:
-            return binding, await self._vault.read_document(vault_token, bundle_path(binding.certificate))
+            path = bundle_path(binding.certificate)
+            return binding, await self._vault.read_document(vault_token, path, binding.held_at)
         except Denied:
             denied = True
         except NotFound:
@@ -257,7 +259,7 @@ def _current_etag(snapshot: Snapshot, binding: Binding | None) -> bytes | None:
     view = snapshot.certificates.get(binding.certificate)
     if view is None or view.deleted:
         return None
-    return f'"{view.name}:{view.version}"'.encode()
+    return f'"{view.name}:{binding.held_at or view.version}"'.encode()
 
 
 def _names(if_none_match: bytes, etag: bytes) -> bool:

@@ -36,7 +36,7 @@ def state_of(snapshot: Snapshot, consumer: str) -> State:
     view = snapshot.certificates.get(binding.certificate)
     if view is None or view.deleted:
         return NOTHING
-    return (view.name, view.version, binding.tls_mode)
+    return (view.name, binding.held_at or view.version, binding.tls_mode)
 
 
 @dataclass(slots=True, eq=False)

@@ -21,15 +21,18 @@ from service.index.scan import (
 from service.index.views import CertificateView, Change, Snapshot, VersionView
 from service.records import (
     BUNDLES,
+    CANARIES,
     PROBES,
     PROVIDERS,
     RELAYS,
     STATUSES,
+    Canary,
     Probe,
     Provider,
     Relay,
     Status,
     bundle_path,
+    canary_path,
     is_name,
     provider_path,
     relay_path,
@@ -67,6 +70,7 @@ class Contents:
         self._providers: dict[str, Provider] = {}
         self._statuses: dict[str, Status] = {}
         self._probes: dict[str, Probe] = {}
+        self._canaries: dict[str, Canary] = {}
         self._unreadable: dict[str, str] = {}
         self._seen: dict[str, Seen] = {}
         self._changes: tuple[Change, ...] = ()
@@ -83,6 +87,7 @@ class Contents:
                 providers=_ordered(self._providers),
                 statuses=_ordered(self._statuses),
                 probes=_ordered(self._probes),
+                canaries=_ordered(self._canaries),
                 changes=self._changes,
                 unreadable=_ordered(self._unreadable),
                 sequence=self._sequence,
@@ -121,6 +126,7 @@ class Contents:
             entries, sequence = (), self._sequence
         self._scan_bundles(vault)
         self.scan_users(vault)
+        self._scan_documents(vault, CANARIES)
         if self._reports:
             self.scan_statuses(vault)
         if sequence != self._sequence or not self._loaded:
@@ -186,10 +192,9 @@ class Contents:
         match entry.kind:
             case "certificate":
                 return {bundle_path(entry.name)}
-            case "relay":
-                return {relay_path(entry.name)}
-            case "provider":
-                return {provider_path(entry.name)}
+            case "canary" | "relay" | "provider":
+                path = {"canary": canary_path, "relay": relay_path, "provider": provider_path}[entry.kind]
+                return {path(entry.name)}
             case "binding" if entry.name.startswith("relay-"):
                 return {relay_path(entry.name.removeprefix("relay-"))}
             case "binding":  # several providers may have a cluster of that consumer's name
@@ -297,6 +302,8 @@ class Contents:
                     self._relays[name] = Relay.from_data(name, document.data, document.version)
                 case "providers":
                     self._providers[name] = Provider.from_data(name, document.data, document.version)
+                case "canaries":
+                    self._canaries[name] = Canary.from_data(name, document.data, document.version)
                 case "probes":
                     self._probes[name] = Probe.from_data(name, document.data, document.version, document.created_at)
                 case _:
@@ -314,6 +321,7 @@ class Contents:
                 PROVIDERS: self._providers,
                 STATUSES: self._statuses,
                 PROBES: self._probes,
+                CANARIES: self._canaries,
             }
             records[folder].pop(name, None)
             self._unreadable.pop(path, None)

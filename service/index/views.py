@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar, cast
 
 from service.pki.facts import BundleFacts
-from service.records import Annotations, Cluster, Probe, Provider, Relay, Status, relay_consumer
+from service.records import Annotations, Canary, Cluster, Probe, Provider, Relay, Status, relay_consumer
 
 T = TypeVar("T")
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -163,6 +163,7 @@ class Snapshot:
         certificates: by name; the deleted that can be restored are among them.
         statuses: by consumer.
         probes: by consumer.
+        canaries: by certificate.
         changes: the last changes, oldest first.
         unreadable: documents that cannot be understood, by path (`relays/eu`), with the reason.
         sequence: the journal's number up to which it is true.
@@ -178,6 +179,7 @@ class Snapshot:
     sequence: int
     read_at: datetime
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    canaries: Mapping[str, Canary] = field(default_factory=dict)
     _memo: dict[str, object] = field(init=False, repr=False, default_factory=dict)
     _users: Mapping[str, Users] = field(init=False, repr=False)
     _consumers: Mapping[str, Relay | tuple[Provider, Cluster]] = field(init=False, repr=False)
@@ -204,6 +206,17 @@ class Snapshot:
         if key not in self._memo:
             self._memo[key] = make(self)
         return cast("T", self._memo[key])
+
+    def held_at(self, consumer: str) -> int | None:
+        """The version at which a consumer stays while another one tries the newest; None when it has the newest."""
+        if not self.canaries:
+            return None
+        certificate = self.bound_to(consumer)
+        canary = self.canaries.get(certificate) if certificate else None
+        if canary is None or canary.consumer == consumer:
+            return None
+        view = self.certificates.get(canary.certificate)
+        return canary.base if view is not None and view.version > canary.base else None
 
     def bound_to(self, consumer: str) -> str | None:
         """The certificate a consumer is bound to, by the records; None when to none."""

@@ -11,6 +11,7 @@ from service.index import CertificateView, Index, ListQuery, Page, Users, list_c
 from service.index.translation import translated
 from service.inventory.acting import UNFINISHED, Acting
 from service.inventory.bundles import annotate, delete, is_same, listed, refuse_used, store, taken
+from service.inventory.canary import begin, call_off, refuse_while_tried
 from service.inventory.clients import refusals_of_client
 from service.inventory.elsewhere import offered, offers, reused_from, seen_elsewhere
 from service.inventory.fit import accepted, fit, impacts, needs_of
@@ -23,7 +24,7 @@ from service.pki.bundle import Checked, check_bundle
 from service.pki.coverage import Coverage, Purpose
 from service.pki.finding import Finding, Severity
 from service.pki.reading import Given
-from service.records import bundle_path, is_name, read_annotations, read_name, refusal
+from service.records import Canary, bundle_path, is_name, read_annotations, read_name, refusal
 from vault.documents import VersionInfo
 from vault.session import Vault
 
@@ -140,6 +141,7 @@ class Certificates:
         passphrase: str | None = None,
         keep_ca_until: str | None = None,
         accept: Sequence[str] = (),
+        canary: str | None = None,
     ) -> CertificateProfile:
         """Replace the content by a new version. The same material makes no new version.
 
@@ -151,15 +153,18 @@ class Certificates:
             keep_ca_until: the last day (`2027-01-31`) of the authorities that this drops: they stay beside the new
                 ones. None drops them, and an overlap of before goes on.
             accept: harmful impacts that are accepted: a code, or `consumer:code`.
+            canary: the relay that gets it first; the others follow when it is seen serving, and everything returns by
+                itself when it is not.
 
         Raises:
-            Missing; InUse `certificate.deleted`.
+            Missing; InUse `certificate.deleted`, `canary.in-progress`.
             Stale: with what changed in `conflicts`.
             Refused: `checks.refused`, or `impact.not-accepted` with a finding per harmful impact; `overlap.date`,
                 `overlap.nothing-dropped`, `overlap.too-many`.
         """
         until = read_until(keep_ca_until, self._acting.now())
         stored = self._stored(name)
+        refuse_while_tried(self._acting.index.snapshot(), name)
         check_version(self._acting, bundle_path(name), expected=expect_version, current=stored.version)
         if stored.facts is None and (not private_key or not certificate):
             message = f"What is stored as {name} cannot be read. {stored.problem}"
@@ -179,8 +184,16 @@ class Certificates:
             conflicts = [impact.acceptance for impact in harmful]
             findings = [impact.as_finding() for impact in harmful]
             raise Refused(detail, code="impact.not-accepted", findings=findings, conflicts=conflicts)
-        with self._acting.telling_of_trouble("certificate", name, "rotated", bundle_path(name)):
-            version = store(self._acting, name, checked, expect_version=expect_version, stored=stored, overlap=overlap)
+        tried = begin(self._acting, stored, canary) if canary else None
+        try:
+            with self._acting.telling_of_trouble("certificate", name, "rotated", bundle_path(name)):
+                version = store(
+                    self._acting, name, checked, expect_version=expect_version, stored=stored, overlap=overlap
+                )
+        except Problem:
+            if tried is not None:
+                call_off(self._acting, tried)
+            raise
         self._acting.tell("certificate", name, "rotated", version, bundle_path(name))
         return self.get(name)
 
@@ -261,6 +274,10 @@ class Certificates:
         metadata = self._acting.index.versions(name)
         facts = [self._version_facts(name, one, metadata.current_version) for one in metadata.versions]
         return tuple(reversed(facts))
+
+    def canary(self, name: str) -> Canary | None:
+        """Who tries the newest version first, if somebody does."""
+        return self._acting.index.snapshot().canaries.get(name)
 
     def rollout(self, name: str) -> Rollout:
         """How far each consumer is with the current version, as of now.

@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from service.index import CertificateView, Snapshot
-from service.records import Cluster, Probe, Provider, Relay, Status, Step, cluster_consumer, relay_consumer
+from service.records import Canary, Cluster, Probe, Provider, Relay, Status, Step, cluster_consumer, relay_consumer
 
 GRACE: Final = timedelta(seconds=30)
 """After this time a consumer that does not follow is a straggler, and the rollout is no longer in progress."""
 
-RolloutState: TypeAlias = Literal["in-sync", "in-progress", "behind", "unused"]
-ConsumerState: TypeAlias = Literal["serving", "pending", "behind", "failed", "unseen", "disabled"]
-ORDER: Final[tuple[ConsumerState, ...]] = ("failed", "behind", "unseen", "pending", "serving", "disabled")
+RolloutState: TypeAlias = Literal["in-sync", "in-progress", "behind", "canary", "unused"]
+ConsumerState: TypeAlias = Literal["serving", "pending", "behind", "failed", "unseen", "held", "disabled"]
+ORDER: Final[tuple[ConsumerState, ...]] = ("failed", "behind", "unseen", "pending", "serving", "held", "disabled")
 """Stragglers first."""
 
 
@@ -29,7 +29,8 @@ class Progress:
     Attributes:
         begins_at: when the version was written, or when the consumer was bound to it later.
         serving: by a handshake from outside; of a cluster, which serves nothing, what it says that it installed.
-        state: `pending` within the grace, then `behind`; `unseen`: nobody could look; `failed`: it says so itself.
+        state: `pending` within the grace, then `behind`; `unseen`: nobody could look; `failed`: it says so itself;
+            `held`: another one tries the newest version first, and this one stays at the one before.
         reason: why it is not serving, in one sentence; empty when it is, or time is not over.
         hint: what to do; may be empty.
         sessions: open connections, when it tells.
@@ -66,6 +67,7 @@ class Rollout:
     started_at: datetime
     state: RolloutState
     consumers: tuple[Progress, ...]
+    canary: Canary | None = None
 
     @property
     def wanted(self) -> tuple[Progress, ...]:
@@ -80,7 +82,7 @@ class Rollout:
     @property
     def stragglers(self) -> tuple[Progress, ...]:
         """Those that are wanted and do not serve it, by name."""
-        return tuple(one for one in self.consumers if one.state not in {"serving", "disabled"})
+        return tuple(one for one in self.consumers if one.state not in {"serving", "held", "disabled"})
 
     @property
     def took_s(self) -> float | None:
@@ -98,13 +100,16 @@ def rollout_of(snapshot: Snapshot, view: CertificateView, now: datetime) -> Roll
     consumers.sort(key=lambda one: (ORDER.index(one.state), one.consumer))
     states = {one.state for one in consumers} - {"disabled"}
     state: RolloutState = "behind"
-    if not states:
+    canary = snapshot.canaries.get(view.name)
+    if canary is not None and canary.version == view.version:
+        state = "canary"
+    elif not states:
         state = "unused"
     elif states == {"serving"}:
         state = "in-sync"
     elif states <= {"serving", "pending"}:
         state = "in-progress"
-    return Rollout(view.name, view.version, view.updated_at, state, tuple(consumers))
+    return Rollout(view.name, view.version, view.updated_at, state, tuple(consumers), canary)
 
 
 def progress_of(snapshot: Snapshot, view: CertificateView, consumer: str, now: datetime) -> Progress | None:
@@ -122,7 +127,10 @@ def relay_progress(snapshot: Snapshot, view: CertificateView, relay: Relay, now:
     status, probe = _status(snapshot, relay.consumer, view), snapshot.probes.get(relay.consumer)
     probe = probe if probe and probe.certificate == view.name else None
     begins_at = _begins_at(snapshot, view, relay.consumer)
+    held_at = snapshot.held_at(relay.consumer)
     state, reason, hint = _of_relay(view, relay, status, probe, late=now - begins_at > GRACE)
+    if held_at is not None:
+        state = "held"
     return _progress(
         relay.consumer,
         relay.display_name or relay.name,
@@ -148,6 +156,8 @@ def cluster_progress(
     state, reason, hint = _of_reports(view, status, late=now - begins_at > GRACE)
     if installed is not None and installed.version == view.version:
         state, reason, hint = "serving", "", ""
+    if snapshot.held_at(consumer) is not None:
+        state = "held"
     return _progress(
         consumer,
         f"{provider.display_name or provider.name} / {cluster.name}",
@@ -219,8 +229,8 @@ def _progress(
         installed=_of_certificate(status.installed if status else None, view),
         serving=serving,
         state=state,
-        reason=reason if state not in {"serving", "disabled"} else "",
-        hint=hint if state not in {"serving", "disabled"} else "",
+        reason=reason if state not in {"serving", "held", "disabled"} else "",
+        hint=hint if state not in {"serving", "held", "disabled"} else "",
         sessions=status.sessions if status else None,
         sessions_before=sum(count for version, count in counts.items() if version != view.version) if counts else None,
     )

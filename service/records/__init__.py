@@ -2,10 +2,11 @@
 
 `names` are what people and paths call things; `typed` puts what people type into its normal form or refuses it;
 `documents` are the records of relays and container providers; `reports` what is said of a consumer; `jobs` what is
-asked of the worker; `annotations` what stands in custom_metadata.
+asked of the worker; `canaries` what one consumer tries first; `annotations` what stands in custom_metadata.
 """
 
 from service.records.annotations import Annotations, read_annotations
+from service.records.canaries import Canary
 from service.records.documents import (
     MAX_CLUSTERS,
     Cluster,
@@ -19,12 +20,14 @@ from service.records.documents import (
 from service.records.jobs import Job, JobKind, JobOutcome, JobState, is_job_id
 from service.records.names import (
     BUNDLES,
+    CANARIES,
     JOBS,
     PROBES,
     PROVIDERS,
     RELAYS,
     STATUSES,
     bundle_path,
+    canary_path,
     cluster_consumer,
     is_name,
     job_path,
@@ -59,6 +62,7 @@ from service.records.typed import (
 
 __all__ = [
     "BUNDLES",
+    "CANARIES",
     "JOBS",
     "MAX_CLUSTERS",
     "MAX_DISPLAY_NAME_CHARACTERS",
@@ -69,6 +73,7 @@ __all__ = [
     "RELAYS",
     "STATUSES",
     "Annotations",
+    "Canary",
     "Cluster",
     "Job",
     "JobKind",
@@ -85,6 +90,7 @@ __all__ = [
     "TlsMode",
     "Visibility",
     "bundle_path",
+    "canary_path",
     "cluster_consumer",
     "cluster_host",
     "is_job_id",

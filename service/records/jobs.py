@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 from service.pki.finding import Finding, Severity
 from service.records.fields import choice, text
 
-JobKind: TypeAlias = Literal["relay-test"]
+JobKind: TypeAlias = Literal["relay-test", "canary"]
 JobState: TypeAlias = Literal["queued", "running", "done"]
 JobOutcome: TypeAlias = Literal["", "passed", "failed"]
 MAX_FINDINGS: Final = 32
@@ -24,7 +24,7 @@ class Job:
 
     Attributes:
         id: 32 hexadecimal digits.
-        subject: whom it concerns: a consumer.
+        subject: what it concerns: a consumer, or a certificate.
         outcome: empty until it is done.
         report: what else it found, by name; texts.
         leased_until: until when the worker that runs it may be believed to; afterwards another one takes it.

@@ -14,6 +14,7 @@ PROVIDERS: Final = "providers"
 STATUSES: Final = "status"
 PROBES: Final = "probes"
 JOBS: Final = "jobs"
+CANARIES: Final = "canaries"
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 
@@ -54,6 +55,11 @@ def status_path(consumer: str) -> str:
 def probe_path(consumer: str) -> str:
     """Where the worker says what it saw of a consumer from outside."""
     return f"{PROBES}/{consumer}"
+
+
+def canary_path(certificate: str) -> str:
+    """Where it stands that one consumer tries a certificate's newest version first."""
+    return f"{CANARIES}/{certificate}"
 
 
 def job_path(job: str) -> str:

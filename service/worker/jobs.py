@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from service.endpoint.diagnosis import Wanted, diagnose, shown_version, subjects
+from service.endpoint.diagnosis import diagnose, shown_version
 from service.endpoint.handshake import Seen, look
 from service.index import Index
 from service.pki.facts import Unreadable, certificate_facts, load_certificate
@@ -33,6 +33,8 @@ KEPT: Final = timedelta(days=1)
 LOOK_EVERY_S: Final = 30.0
 """For jobs that a dead worker left, and whose entry in the journal was lost."""
 AT_ONCE: Final = 4
+OURS: Final = frozenset({"relay-test"})
+"""What is done here; a canary is ended by its keeper."""
 
 
 class JobRunner:
@@ -94,11 +96,10 @@ class JobRunner:
         except ValueError:
             _log.warning("a job cannot be understood")
             return None
-        if job.state == "done":
-            if job.finished_at is None or now - job.finished_at > KEPT:
-                vault.documents.destroy(job_path(name))
-            return None
-        if job.state == "running" and job.leased_until is not None and now < job.leased_until:
+        if job.state == "done" and (job.finished_at is None or now - job.finished_at > KEPT):
+            vault.documents.destroy(job_path(name))
+        leased = job.state == "running" and job.leased_until is not None and now < job.leased_until
+        if job.state == "done" or leased or job.kind not in OURS:
             return None
         taken = replace(job, state="running", leased_until=now + LEASE)
         try:
@@ -130,21 +131,12 @@ def test_relay(index: Index, job: Job, clock: Callable[[], datetime]) -> Job:
     """
     snapshot = index.refresh()
     relay = snapshot.consumer(job.subject)
-    target = target_of(snapshot, relay) if isinstance(relay, Relay) else None
-    view = snapshot.certificates.get(target.certificate) if target else None
-    if target is None or view is None or view.facts is None:
+    target = target_of(index, snapshot, relay) if isinstance(relay, Relay) else None
+    if target is None:
         message = "It is bound to no certificate that could be served."
         return replace(job, outcome="failed", findings=(Finding("job.not-bound", Severity.ERROR, message),))
     seen = asyncio.run(look(target.host, target.port))
-    wanted = Wanted(
-        host=target.host,
-        mtls=target.mtls,
-        certificate=target.certificate,
-        version=target.version,
-        facts=view.facts,
-        versions=former_versions(index, target.certificate, target.version),
-        authorities=subjects(view.ca),
-    )
+    wanted = target.wanted(former_versions(index, target.certificate, target.version))
     findings = diagnose(seen, wanted, clock())
     failed = any(one.severity is Severity.ERROR for one in findings)
     report = _report(seen, shown_version(seen, wanted))

@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -20,6 +20,7 @@ from service.endpoint.diagnosis import SHOWS_NOTHING, Wanted, diagnose, shown_ve
 from service.endpoint.handshake import Seen, look
 from service.errors import Problem
 from service.index import Index, Snapshot
+from service.pki.facts import BundleFacts
 from service.pki.finding import Finding, Severity
 from service.records import MAX_STATUS_DETAIL_CHARACTERS, Probe, Relay, Step, probe_path
 from vault.aio import AsyncVault
@@ -57,6 +58,20 @@ class Target:
     certificate: str
     version: int
     fingerprint_sha256: str
+    facts: BundleFacts = field(compare=False, repr=False)
+    authorities: frozenset[bytes] = frozenset()
+
+    def wanted(self, versions: Mapping[str, int]) -> Wanted:
+        """What the endpoint should show."""
+        return Wanted(
+            host=self.host,
+            mtls=self.mtls,
+            certificate=self.certificate,
+            version=self.version,
+            facts=self.facts,
+            versions=versions,
+            authorities=self.authorities,
+        )
 
 
 @dataclass(slots=True)
@@ -65,29 +80,41 @@ class _Series:
     task: asyncio.Task[None] = field(repr=False)
 
 
-def targets_of(snapshot: Snapshot) -> dict[str, Target]:
+def targets_of(index: Index, snapshot: Snapshot) -> dict[str, Target]:
     """The relays that are to be looked at: enabled, and bound to a certificate that can be served."""
     found: dict[str, Target] = {}
     for relay in snapshot.relays.values():
-        target = target_of(snapshot, relay)
+        target = target_of(index, snapshot, relay)
         if target is not None and relay.enabled:
             found[relay.consumer] = target
     return found
 
 
-def target_of(snapshot: Snapshot, relay: Relay) -> Target | None:
-    """What a relay should serve; None when nothing."""
+def target_of(index: Index, snapshot: Snapshot, relay: Relay) -> Target | None:
+    """What a relay should serve; None when nothing. While another one tries the newest version, the one before."""
     view = snapshot.certificates.get(relay.certificate or "")
     if view is None or view.facts is None:
         return None
+    version, facts, ca = view.version, view.facts, view.ca
+    held_at = snapshot.held_at(relay.consumer)
+    if held_at is not None:
+        try:
+            before = index.version(view.name, held_at)
+        except Problem:
+            return None
+        if before.facts is None:
+            return None
+        version, facts, ca = held_at, before.facts, before.ca
     return Target(
         consumer=relay.consumer,
         host=relay.host,
         port=relay.port,
         mtls=relay.tls_mode == "mtls",
         certificate=view.name,
-        version=view.version,
-        fingerprint_sha256=view.facts.leaf.fingerprint_sha256,
+        version=version,
+        fingerprint_sha256=facts.leaf.fingerprint_sha256,
+        facts=facts,
+        authorities=subjects(ca),
     )
 
 
@@ -135,6 +162,15 @@ class Prober:
         self._series: dict[str, _Series] = {}
         self._written: dict[str, Probe] = {}
         self._versions: dict[str, dict[str, int]] = {}
+        self._last: dict[str, tuple[int, str]] = {}
+
+    def is_serving(self, consumer: str, version: int) -> bool:
+        """Whether a relay was last seen serving exactly this version, as it should be. From any thread."""
+        return self._last.get(consumer, (0, ""))[0] == version
+
+    def last_word(self, consumer: str) -> str:
+        """What was last found of a relay, in a sentence; empty before the first look."""
+        return self._last.get(consumer, (0, ""))[1]
 
     def run(self, stop: threading.Event) -> None:
         """Look until `stop` is set. In a thread of its own."""
@@ -162,7 +198,7 @@ class Prober:
 
     def _plan(self, vault: AsyncVault, snapshot: Snapshot) -> None:
         """Begin a series for each target that is new or another than before, and end those that are no more."""
-        wanted = targets_of(snapshot)
+        wanted = targets_of(self._index, snapshot)
         for consumer in [one for one, series in self._series.items() if wanted.get(one) != series.target]:
             self._series.pop(consumer).task.cancel()
         for consumer, target in wanted.items():
@@ -200,31 +236,19 @@ class Prober:
         """One look; whether all is as it should be."""
         seen = await self._look(target.host, target.port)
         wanted = await self._wanted(target, seen)
-        if wanted is None:
-            return False
         findings = diagnose(seen, wanted, self._clock())
         worst = findings[0]
         good = worst.severity is not Severity.ERROR
+        self._last[target.consumer] = (target.version if good else 0, worst.message)
         if good or settled:
             await self._write(vault, target, seen, wanted, worst)
         return good
 
-    async def _wanted(self, target: Target, seen: Seen) -> Wanted | None:
-        view = self._index.snapshot().certificates.get(target.certificate)
-        if view is None or view.facts is None or view.version != target.version:
-            return None
+    async def _wanted(self, target: Target, seen: Seen) -> Wanted:
         known = self._versions.setdefault(target.certificate, {})
         if seen.fingerprint_sha256 and seen.fingerprint_sha256 not in known:
             known |= await asyncio.to_thread(former_versions, self._index, target.certificate, target.version)
-        return Wanted(
-            host=target.host,
-            mtls=target.mtls,
-            certificate=target.certificate,
-            version=target.version,
-            facts=view.facts,
-            versions=dict(known),
-            authorities=subjects(view.ca) if target.mtls else frozenset(),
-        )
+        return target.wanted(dict(known))
 
     async def _write(self, vault: AsyncVault, target: Target, seen: Seen, wanted: Wanted, worst: Finding) -> None:
         """Write the probe, when it is another than the one that is stored."""

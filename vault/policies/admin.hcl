@@ -58,6 +58,10 @@ path "${mount}/data/probes/+" {
   capabilities = ["read"]
 }
 
+path "${mount}/data/canaries/+" {
+  capabilities = ["create", "read"]
+}
+
 path "${mount}/data/jobs/+" {
   capabilities = ["create", "read", "update", "delete"]
 }

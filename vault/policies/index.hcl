@@ -37,6 +37,10 @@ path "${mount}/data/probes/+" {
   capabilities = ["read"]
 }
 
+path "${mount}/data/canaries/+" {
+  capabilities = ["read"]
+}
+
 path "${mount}/data/jobs/+" {
   capabilities = ["read"]
 }

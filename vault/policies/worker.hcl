@@ -33,12 +33,20 @@ path "${mount}/metadata/staged/+" {
   capabilities = ["read", "delete"]
 }
 
+path "${mount}/metadata/canaries/+" {
+  capabilities = ["read", "delete"]
+}
+
 path "${mount}/metadata/jobs/+" {
   capabilities = ["read", "delete"]
 }
 
 # `+` matches nothing, too, and the rules above would be taken for the lists themselves.
 path "${mount}/metadata/staged/" {
+  capabilities = ["list"]
+}
+
+path "${mount}/metadata/canaries/" {
   capabilities = ["list"]
 }
 
@@ -61,6 +69,10 @@ path "${mount}/data/status/+" {
 # What a handshake from outside showed of each consumer.
 path "${mount}/data/probes/+" {
   capabilities = ["create", "read", "update"]
+}
+
+path "${mount}/data/canaries/+" {
+  capabilities = ["read"]
 }
 
 path "${mount}/data/jobs/+" {

@@ -35,7 +35,8 @@ class NewCertificate(Struct, forbid_unknown_fields=True):
 class Rotation(Struct, forbid_unknown_fields=True):
     """A rotation. What is absent is kept; `ca: ""` removes the CA; `accept` names harmful impacts.
 
-    `keep_ca_until` (a day, `2027-01-31`) keeps the authorities that this would drop beside the new ones.
+    `keep_ca_until` (a day, `2027-01-31`) keeps the authorities that this would drop beside the new ones. `canary` names
+    the relay that gets it first: the others follow when it is seen serving, and all returns by itself when it is not.
     """
 
     private_key: str | None = None
@@ -44,6 +45,7 @@ class Rotation(Struct, forbid_unknown_fields=True):
     passphrase: str | None = None
     keep_ca_until: Annotated[str, Meta(max_length=40)] | None = None
     accept: Codes = []
+    canary: Annotated[str, Meta(max_length=80)] | None = None
 
 
 class ClientToCheck(Struct, forbid_unknown_fields=True):
@@ -162,8 +164,11 @@ def rotate_certificate(name: str, body: Rotation) -> Answer:
         passphrase=body.passphrase,
         keep_ca_until=body.keep_ca_until,
         accept=body.accept,
+        canary=body.canary or None,
     )
-    return Answer(shapes.certificate(profile), profile.view.version)
+    job = identity.inventory().certificates.canary(name)
+    where = f"{PREFIX}/jobs/{job.job}" if job else ""
+    return Answer(shapes.certificate(profile), profile.view.version, where)
 
 
 @call(

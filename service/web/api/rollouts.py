@@ -9,7 +9,7 @@ import msgspec
 from service import records
 from service.inventory import rollout as rollouts
 from service.inventory.rollout import Progress, Rollout
-from service.records import Job, Step
+from service.records import Canary, Job, Step
 from service.web import identity
 from service.web.api import shapes
 from service.web.api.operation import PREFIX, Answer, call
@@ -46,6 +46,16 @@ class ConsumerRollout(msgspec.Struct, frozen=True):
     sessions_before: int | None
 
 
+class CanaryShape(msgspec.Struct, frozen=True):
+    """One consumer tries `version` first; the others stay at `base` until it is seen serving, or `until`."""
+
+    consumer: str
+    base: int
+    version: int
+    until: Moment
+    job: str
+
+
 class RolloutShape(msgspec.Struct, frozen=True):
     """The rollout of a certificate's current version, stragglers first."""
 
@@ -57,6 +67,7 @@ class RolloutShape(msgspec.Struct, frozen=True):
     serving: int
     wanted: int
     stragglers: list[str]
+    canary: CanaryShape | None
     consumers: list[ConsumerRollout]
 
 
@@ -119,8 +130,13 @@ def rollout(found: Rollout) -> RolloutShape:
         serving=found.serving,
         wanted=len(found.wanted),
         stragglers=[one.consumer for one in found.stragglers],
+        canary=_canary(found.canary),
         consumers=[_consumer(one, found.version) for one in found.consumers],
     )
+
+
+def _canary(one: Canary | None) -> CanaryShape | None:
+    return CanaryShape(one.consumer, one.base, one.version, one.until, one.job) if one else None
 
 
 def _consumer(one: Progress, version: int) -> ConsumerRollout:

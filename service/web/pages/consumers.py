@@ -33,6 +33,11 @@ ACTION_WORDS: Final = {
     "revoked": "revoked the credentials of",
     "removed": "removed",
     "tested": "tested",
+    "began": "began to try on one relay a version of",
+    "passed": "let everybody have the new version of",
+    "ended": "ended the trial of",
+    "returned": "returned to the version before of",
+    "called off": "called off the trial of",
 }
 """The journal's actions, as a sentence says them: "ada rotated relays-eu". One not listed is said as it stands."""
 
@@ -140,7 +145,7 @@ def _title(change: Change, snapshot: Snapshot) -> str:
 
 
 def _href(change: Change, snapshot: Snapshot) -> str | None:
-    if change.kind == "certificate" and change.name in snapshot.certificates:
+    if change.kind in {"certificate", "canary"} and change.name in snapshot.certificates:
         return url_for("pages.certificate", name=change.name)
     if change.kind == "relay" and change.name in snapshot.relays:
         return url_for("pages.relay", name=change.name)

@@ -78,7 +78,7 @@ def certificate_rollout(name: str) -> ResponseReturnValue:
         "rows": [_row(one, rollout) for one in rollout.consumers[:SHOWN]],
         "left_out": max(0, len(rollout.consumers) - SHOWN),
         "sessions_before": sum(one.sessions_before or 0 for one in rollout.consumers),
-        "again_ms": FAST_MS if rollout.state == "in-progress" else SLOW_MS,
+        "again_ms": FAST_MS if rollout.state in {"in-progress", "canary"} else SLOW_MS,
         "stage_words": STAGES,
     }
     if frame.by_htmx():
@@ -90,6 +90,11 @@ def sentence(rollout: Rollout, now: datetime) -> str:
     """How the rollout stands, in one sentence."""
     of = len(rollout.wanted)
     count = f"{rollout.serving} of {of} serving version {rollout.version}"
+    if rollout.canary is not None and rollout.state == "canary":
+        first = next((one.title for one in rollout.consumers if one.consumer == rollout.canary.consumer), "")
+        held = filters.plural(sum(one.state == "held" for one in rollout.consumers), "other")
+        base = rollout.canary.base
+        return f"{first} tries version {rollout.version} first. {held} at version {base} until it is seen serving."
     if rollout.state == "unused":
         return "No enabled consumer uses this certificate."
     if rollout.took_s is not None:

@@ -23,6 +23,8 @@ from service.web.pages.certificate import viewed
 from service.web.pages.forms import RotateForm
 from service.web.pages.impacts import impact_groups
 
+MAX_CANARIES: Final = 300
+"""Longer than this, nobody reads a list; the API and the command line take any."""
 NO_KEY: Final = Finding(
     code="key.missing",
     severity=Severity.ERROR,
@@ -71,6 +73,13 @@ def _overlap(report: CheckReport | None) -> dict[str, Any]:
         "keep_ca_first": str(today + timedelta(days=1)),
         "keep_ca_last": str(today + timedelta(days=MAX_DAYS)),
     }
+
+
+def _canaries(name: str) -> list[tuple[str, str]]:
+    """The relays that may try it first: value and words. None where nobody would be held back meanwhile."""
+    users = frame.snapshot().used_by(name)
+    relays = [(one.name, one.display_name or one.name) for one in users.relays if one.enabled]
+    return relays[:MAX_CANARIES] if len(users) > 1 else []
 
 
 def _key_is_missing(form: RotateForm) -> bool:
@@ -125,6 +134,8 @@ def _show(view: CertificateView, form: RotateForm, report: CheckReport | None, *
         impacts=impact_groups(report.impact) if report else [],
         accepted=request.form.getlist("accept"),
         consumer_count=len(frame.snapshot().used_by(view.name)),
+        canaries=_canaries(view.name),
+        canary=request.form.get("canary", ""),
         **(context | _overlap(report) | more),
     )
 
@@ -155,6 +166,7 @@ def certificate_rotate_now(name: str) -> ResponseReturnValue:
             name,
             expect_version=int(form.expect_version.data or 0),
             accept=request.form.getlist("accept"),
+            canary=request.form.get("canary") or None,
             **_what(form),
         )
     except Problem as refused:
@@ -168,6 +180,8 @@ def certificate_rotate_now(name: str) -> ResponseReturnValue:
         return _show(view, form, report, **more), refused.status
     count = len(frame.snapshot().used_by(name))
     following = f" {filters.plural(count, 'consumer')} will follow." if count else ""
+    if request.form.get("canary"):
+        following = " One relay tries it first; the others follow when it is seen serving."
     flash(f"Version {made.view.version} of {made.view.display_name or name} is in place.{following}", "ok")
     return frame.go(url_for("pages.certificate_rollout", name=name))
 

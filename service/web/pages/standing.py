@@ -59,6 +59,7 @@ def of_progress(progress: Progress, version: int) -> Standing:
         "serving": Standing("ok", f"version {version}", at),
         "failed": Standing("wrong", f"failed at version {version}", at),
         "disabled": Standing("unknown", shown or "disabled", at),
+        "held": Standing("ok", f"stays at {shown}" if shown else "stays as it is", at),
         "unseen": Standing("unknown", f"says {shown}, not seen" if shown else "not seen yet", at),
     }
     return standings[progress.state]
@@ -74,6 +75,8 @@ def of_certificate(view: CertificateView, snapshot: Snapshot, now: datetime) -> 
         return Standing("wrong", "failed to install")
     if state is CertificateState.EXPIRING:
         return Standing("due", "expires soon")
+    if rollout.state == "canary":
+        return Standing("due", "tried on one first")
     if rollout.state == "unused":
         return Standing("unknown", "not used" if not rollout.consumers else "users disabled")
     kind: Kind = "ok" if rollout.state == "in-sync" else "due"
