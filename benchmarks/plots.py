@@ -107,12 +107,10 @@ def draw(found: dict[str, Any]) -> dict[str, str]:
         ],
         logarithmic=True,
     )
-    rows = [(f"Keystead, {one['processes']} agents", "ours", one["last_s"], _seconds(one["last_s"])) for one in ours]
+    rows = [(f"Keystead, {_agents(one)}", "ours", one["last_s"], _seconds(one["last_s"])) for one in ours]
     crowd = waiting["crowd"]
     rows.append((f"Keystead, {crowd['consumers']:,} waiting", "ours", crowd["p100_s"], _seconds(crowd["p100_s"])))
-    rows += [
-        (f"bao agent at 1 s, {one['processes']} agents", "peer", one["last_s"], _seconds(one["last_s"])) for one in peer
-    ]
+    rows += [(f"bao agent at 1 s, {_agents(one)}", "peer", one["last_s"], _seconds(one["last_s"])) for one in peer]
     default = following["bao_agent_default"]
     rows.append(("bao agent, its default, 1 agent", "peer", default["last_s"], _seconds(default["last_s"])))
     idle_rows = waiting["idle"]
@@ -131,7 +129,7 @@ def draw(found: dict[str, Any]) -> dict[str, str]:
         logarithmic=False,
     )
     return {
-        "time-to-follow.svg": bars("From the answer to a rotation until the last one has it", rows),
+        "time-to-follow.svg": bars("From the answer to a rotation until the last one has it (logarithmic)", rows),
         "idle-requests.svg": requests,
         "idle-memory.svg": memory,
         "idle-waiters-requests.svg": flat,
@@ -143,6 +141,10 @@ def write(found: dict[str, Any]) -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, drawing in draw(found).items():
         (FOLDER / name).write_text(drawing, encoding="utf-8")
+
+
+def _agents(one: dict[str, float]) -> str:
+    return "1 agent" if one["processes"] == 1 else f"{one['processes']:,.0f} agents"
 
 
 def _seconds(value: float) -> str:

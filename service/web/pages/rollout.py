@@ -92,7 +92,7 @@ def sentence(rollout: Rollout, now: datetime) -> str:
     count = f"{rollout.serving} of {of} serving version {rollout.version}"
     if rollout.canary is not None and rollout.state == "canary":
         first = next((one.title for one in rollout.consumers if one.consumer == rollout.canary.consumer), "")
-        held = filters.plural(sum(one.state == "held" for one in rollout.consumers), "other")
+        held = filters.plural(sum(one.state == "held" for one in rollout.consumers), "other stays", "others stay")
         base = rollout.canary.base
         return f"{first} tries version {rollout.version} first. {held} at version {base} until it is seen serving."
     if rollout.state == "unused":

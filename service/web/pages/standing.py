@@ -59,7 +59,7 @@ def of_progress(progress: Progress, version: int) -> Standing:
         "serving": Standing("ok", f"version {version}", at),
         "failed": Standing("wrong", f"failed at version {version}", at),
         "disabled": Standing("unknown", shown or "disabled", at),
-        "held": Standing("ok", f"stays at {shown}" if shown else "stays as it is", at),
+        "held": Standing("ok", f"{shown}, held", at) if shown else Standing("unknown", "held"),
         "unseen": Standing("unknown", f"says {shown}, not seen" if shown else "not seen yet", at),
     }
     return standings[progress.state]

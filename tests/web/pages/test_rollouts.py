@@ -153,3 +153,26 @@ def test_what_cannot_be_tested_is_refused(console: Console, admin: Visitor, api:
     auditor = console.api(console.instance.auditor.token.reveal())
     assert auditor("POST", "/relays/mine/test").status_code == 403
     assert auditor("GET", f"/jobs/{other}").status_code == 200
+
+
+def test_a_rotation_is_tried_on_one_relay_first(console: Console, admin: Visitor, api: Api) -> None:
+    registered(api, "tried", "tr-one", "tr-two")
+    probed(console, "relay-tr-two", "tried", 1, at=now())
+    assert "Try on one relay first" in words(admin.get("/certificates/tried/rotate"))
+    given = pasted("*.roll.example.com")
+    rotation = {"private_key": given.key, "certificate": given.certificate, "canary": "tr-one"}
+    unfit = api("PUT", "/certificates/tried", rotation | {"canary": "te-one"}, If_Match='"1"')
+    assert (unfit.status_code, unfit.get_json()["code"]) == (422, "canary.unfit")
+    made = api("PUT", "/certificates/tried", rotation, If_Match='"1"')
+    assert (made.status_code, made.get_json()["version"]) == (200, 2)
+    job = made.headers["Location"].removeprefix("/api/v1")
+    assert (api("GET", job).get_json()["kind"], api("GET", job).get_json()["state"]) == ("canary", "running")
+    rollout = api("GET", "/certificates/tried/rollout").get_json()
+    assert (rollout["state"], rollout["canary"]["consumer"], rollout["canary"]["base"]) == ("canary", "relay-tr-one", 1)
+    assert {one["consumer"]: one["state"] for one in rollout["consumers"]}["relay-tr-two"] == "held"
+    said = words(admin.get("/certificates/tried/rollout"))
+    assert "tr-one tries version 2 first. 1 other stays at version 1 until it is seen serving." in said
+    assert "version 1, held" in said
+    again = api("PUT", "/certificates/tried", rotation, If_Match='"2"')
+    assert (again.status_code, again.get_json()["code"]) == (409, "canary.in-progress")
+    assert again.get_json()["conflicts"] == ["relay-tr-one"]
