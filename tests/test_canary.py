@@ -6,14 +6,16 @@ feature that takes or hands out a secret adds its step here.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from subprocess import run
+from subprocess import PIPE, STDOUT, Popen, run
 from typing import Any
 from urllib.parse import quote
 
@@ -214,6 +216,61 @@ class Journey:
             if found:
                 self.secrets["SecretID"] = found[1]
 
+    def live(self) -> None:
+        """A relay that serves, is tested and rotated, tried first, and reports what it should not; Vault itself."""
+        delivery, ca_file = self.up.address("delivery"), str(self.up.folder / "ca.pem")
+        command = [sys.executable, "-m", "service.cli", "relay", "serve", "--url", delivery, "--ca", ca_file]
+        command += ["--state-dir", str(self.home / "state"), "--listen", "127.0.0.1:0", "--json"]
+        with Popen(command, stdout=PIPE, stderr=STDOUT, text=True) as relay:
+            assert relay.stdout is not None
+            first = relay.stdout.readline()
+            port = int(json.loads(first)["address"].rsplit(":", 1)[1])
+            self.api("PATCH", "/relays/eu", {"host": "localhost", "port": port, "accept": ["host.not-covered"]})
+            fifth = self.new("fifth")
+            version = self.api("GET", "/certificates/first")["version"]
+            body = {"private_key": fifth.key, "certificate": fifth.certificate, "ca": fifth.ca, "canary": "eu"}
+            codes = ["host.not-covered", "ca.dropped"]
+            rotated = self.api("PUT", "/certificates/first", body | {"accept": codes}, **{"If-Match": f'"{version}"'})
+            assert rotated["version"] == version + 1
+            second = relay.stdout.readline()
+            assert json.loads(second)["version"] == version + 1
+            job = self.api("POST", "/relays/eu/test")["id"]
+            ends = time.monotonic() + 20
+            while self.api("GET", f"/jobs/{job}")["state"] != "done" and time.monotonic() < ends:
+                time.sleep(0.2)
+            assert self.api("GET", f"/jobs/{job}")["outcome"] == "failed", "its name is not covered"
+            self.page("GET", f"/relays/eu/test/{job}")
+            self.api("GET", "/certificates/first/rollout")
+            for path in ("/certificates/first/rollout", "/certificates/first/activity", "/relays/eu"):
+                self.page("GET", path)
+            for way in ("agent", "nginx", "haproxy", "envoy", "traefik", "curl", "vault-agent", "vault-kv"):
+                assert self.page("GET", f"/relays/eu/connect?by={way}")
+            relay.terminate()
+            self.said += [first, second, relay.stdout.read()]
+        config = self.home / "agent.toml"
+        vault = f'[vault]\nurl = "{self.up.address("vault")}"\nca = "{ca_file}"\n'
+        config.write_text(config.read_text().replace(delivery, "https://127.0.0.1:1") + vault)
+        command = [sys.executable, "-m", "service.cli", "agent", "--config", str(config), "--once"]
+        done = run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        self.said += [done.stdout, done.stderr]
+        self._report_a_key(delivery, fifth)
+
+    def _report_a_key(self, delivery: str, pasted: Paste) -> None:
+        """A consumer that quotes its own key where people read."""
+        credentials = json.loads((self.home / "state/credentials.json").read_text())
+        body = {name: credentials[name] for name in ("role_id", "secret_id")}
+        token = self.http.post(f"{delivery}/v1/login", json=body, timeout=30).json()["token"]
+        self.secrets["a consumer's token"] = token
+        for detail in (pasted.key, pasted.key.splitlines()[1], f"cannot read: {pasted.key.splitlines()[2]}"):
+            report = {"version": 2, "state": "failed", "detail": detail[:500]}
+            headers = {"X-Vault-Token": token}
+            answer = self.http.put(f"{delivery}/v1/status", json=report, headers=headers, timeout=30)
+            self.said.append(answer.text)
+        self.api("GET", "/certificates/first/rollout")
+        for path in ("/", "/relays/eu", "/certificates/first/rollout"):
+            self.page("GET", path)
+
     def _form(self, path: str) -> dict[str, str]:
         page = self.page("GET", path)
         hidden = re.findall(r'<input[^>]*type="hidden"[^>]*>', page)
@@ -236,6 +293,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         made.in_the_console()
         made.in_every_form()
         made.as_an_agent()
+        made.live()
         yield made
 
 

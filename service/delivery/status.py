@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ MAX_KNOWN: Final = 20_000
 """Consumers of which something is remembered; some 2 kB each."""
 WRITES_AT_ONCE: Final = 8
 
+_LONG: Final = re.compile(r"[A-Za-z0-9+/=]{40,}")
 _Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 
 
@@ -219,5 +221,5 @@ def _newer(one: Step | None, other: Step | None) -> Step | None:
 
 
 def _one_line(text: str) -> str:
-    """The text without control characters: it is shown in pages and terminals."""
-    return "".join(character if character.isprintable() else " " for character in text).strip()
+    """The text without control characters, and without anything that could be a line of a key: pages show it."""
+    return "".join(character if character.isprintable() else " " for character in _LONG.sub("…", text)).strip()

@@ -32,7 +32,9 @@ INTERVAL_S = 1.0
 LONGEST_PAUSE_S = 15.0
 HANDSHAKE_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 5.0
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+MAX_MESSAGE_BYTES = 1024 * 1024
+MAX_QUEUED_MESSAGES = 4
+"""Of one session: what a peer may send before the other one has read."""
 COUNT_INTERVAL_S = 2.0
 """Between two looks at how many sessions are of a former version."""
 
@@ -146,6 +148,7 @@ class Relay:
             process_request=self._answer,
             open_timeout=HANDSHAKE_LIMIT_S,
             max_size=MAX_MESSAGE_BYTES,
+            max_queue=MAX_QUEUED_MESSAGES,
             compression=None,
             server_header=None,
             logger=_QUIET,
