@@ -217,7 +217,7 @@ class _Reader:
             hooks=Hooks(
                 test=reader.texts("test", NGINX_TEST if kind == "nginx" else ()),
                 reload=reader.texts("reload", NGINX_RELOAD if kind == "nginx" else ()),
-                haproxy=reader.path("socket" if kind == "haproxy" else "haproxy", required=kind == "haproxy"),
+                haproxy=reader.path("socket", required=True) if kind == "haproxy" else None,
                 envoy=kind == "envoy",
                 traefik=reader.path("dynamic_file", required=True) if kind == "traefik" else None,
                 verify=reader.address("verify"),
@@ -225,8 +225,6 @@ class _Reader:
                 timeout_s=reader.number("timeout_s", DEFAULT_HOOK_S, MIN_INTERVAL_S),
             ),
         )
-        if target.hooks.haproxy and not target.combined_file:
-            reader.problems.append(f"target {number}: haproxy needs a combined_file")
         names = [target.key_file, target.certificate_file, target.ca_file, target.combined_file]
         if len(set(names)) < len(names):
             reader.problems.append(f"target {number}: two files have the same name")

@@ -41,10 +41,10 @@ class Agent:
     def live(self) -> Path:
         return self.folder / "tls" / "live"
 
-    def configure(self, more: str = "", *, url: str | None = None) -> None:
+    def configure(self, more: str = "", *, url: str | None = None, kind: str = "files") -> None:
         self.config.write_text(
             f'url = "{url or self.plane.url}"\nca = "{self.plane.ca_file}"\nstate_dir = "state"\n'
-            f'[[targets]]\nkind = "files"\ndirectory = "tls"\n{more}'
+            f'[[targets]]\nkind = "{kind}"\ndirectory = "tls"\n{more}'
         )
 
     def run(self, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -62,7 +62,7 @@ class Haproxy(Nginx):
         """The target's lines in the agent's configuration."""
         said: dict[str, object] = {
             "combined_file": "bundle.pem",
-            "haproxy": str(self.control),
+            "socket": str(self.control),
             "verify": f"127.0.0.1:{self.port}",
             "timeout_s": 5.0,
         } | changed
@@ -125,7 +125,7 @@ def test_haproxy_serves_a_rotation_without_a_failed_handshake_or_a_lost_connecti
             time.sleep(0.01)
 
     with haproxy.running():
-        agent.configure(haproxy.target())
+        agent.configure(haproxy.target(), kind="haproxy")
         with following(agent), haproxy.connect() as held:
             waiting(plane)
             assert upgrade(held).startswith(b"HTTP/1.1 101")
@@ -147,10 +147,10 @@ def test_haproxy_serves_a_rotation_without_a_failed_handshake_or_a_lost_connecti
 def test_what_haproxy_refuses_is_undone(agent: Agent, haproxy: Haproxy):
     plane, name = agent.plane, _name(agent)
     with haproxy.running():
-        agent.configure(haproxy.target())
+        agent.configure(haproxy.target(), kind="haproxy")
         assert agent.once().returncode == 0
         before, live = haproxy.shows(), agent.live.resolve()
-        agent.configure(haproxy.target(verify="127.0.0.1:1", timeout_s=0.5))
+        agent.configure(haproxy.target(verify="127.0.0.1:1", timeout_s=0.5), kind="haproxy")
         material(plane, name, 2)
         plane.caught_up()
         done = agent.once()
@@ -162,7 +162,7 @@ def test_what_haproxy_refuses_is_undone(agent: Agent, haproxy: Haproxy):
 def test_another_ca_takes_a_reload(agent: Agent, haproxy: Haproxy):
     plane, name = agent.plane, _name(agent)
     with haproxy.running():
-        agent.configure(haproxy.target())
+        agent.configure(haproxy.target(), kind="haproxy")
         assert agent.once().returncode == 0
         before, live = haproxy.shows(), agent.live.resolve()
         new = material(plane, name, 2, root("Clients 2", now=datetime.now(UTC)).pem)
@@ -171,7 +171,7 @@ def test_another_ca_takes_a_reload(agent: Agent, haproxy: Haproxy):
         assert done.returncode == 1
         assert "which HAProxy takes by a reload only" in json.loads(done.stdout)["error"]["message"]
         assert (agent.live.resolve(), haproxy.shows()) == (live, before)
-        agent.configure(haproxy.target(reload=["kill", "-USR2", str(haproxy.pid)]))
+        agent.configure(haproxy.target(reload=["kill", "-USR2", str(haproxy.pid)]), kind="haproxy")
         assert agent.once().returncode == 0
         wait_until(lambda: haproxy.shows() == fingerprint(new))
 
@@ -201,8 +201,8 @@ def test_a_haproxy_that_is_not_there_and_a_file_it_does_not_know_are_told(agent:
         runtime_api.replace(haproxy.control, agent.live / "cert.pem")
 
 
-def test_haproxy_needs_one_file_with_chain_and_key(agent: Agent, haproxy: Haproxy):
-    agent.configure(f'haproxy = "{haproxy.control}"\n')
+def test_haproxy_needs_its_socket(agent: Agent, haproxy: Haproxy):
+    agent.configure(kind="haproxy")
     done = agent.once()
     assert done.returncode == 2
-    assert b"haproxy needs a combined_file" in done.stdout
+    assert b"socket is missing" in done.stdout
