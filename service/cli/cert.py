@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from service.cli.client import Client, read_material
-from service.cli.live import rollout
+from service.cli.live import rollback, rollout
 from service.cli.output import EXIT_FINDINGS, json_option, show_facts, show_findings, show_json, show_table
 
 
@@ -19,6 +19,7 @@ def cert() -> None:
 
 
 cert.add_command(rollout)
+cert.add_command(rollback)
 
 material_options = [
     click.option("--key", type=click.Path(), help="The private key, in any form. - reads standard input."),

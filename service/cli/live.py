@@ -43,13 +43,8 @@ def rollout(name: str, wait_s: float, as_json: bool) -> None:
 @json_option
 def test(name: str, wait_s: float, as_json: bool) -> None:
     """Look at the live endpoint of relay NAME, and say what is wrong with it. Exit 1 when something is."""
-    client, ends = Client(), time.monotonic() + wait_s
-    job = client.call("POST", "relays", name, "test").json()
-    while job["state"] != "done":
-        if time.monotonic() > ends:
-            raise click.ClickException(f"no worker has done it within {wait_s:g} s; is the worker running?")
-        time.sleep(LOOK_AGAIN_S)
-        job = client.get("jobs", job["id"])
+    client = Client()
+    job = _outcome(client, client.call("POST", "relays", name, "test").json(), wait_s)
     if as_json:
         show_json(job)
     else:
@@ -57,6 +52,38 @@ def test(name: str, wait_s: float, as_json: bool) -> None:
         show_facts([(key.replace("_", " "), value) for key, value in job["report"].items()])
     if job["outcome"] != "passed":
         sys.exit(EXIT_FINDINGS)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("version", type=click.IntRange(min=1))
+@click.option("--accept", multiple=True, metavar="CODE", help="A harmful impact that is accepted; may be repeated.")
+@click.option("--wait", "wait_s", type=click.FloatRange(min=1), default=30, show_default=True, help="For the outcome.")
+@json_option
+def rollback(name: str, version: int, accept: tuple[str, ...], wait_s: float, as_json: bool) -> None:
+    """Make VERSION of certificate NAME the newest one again. Exit 1 when that is refused."""
+    client = Client()
+    body = {"version": version, "accept": list(accept)}
+    job = _outcome(client, client.call("POST", "certificates", name, "rollback", body=body).json(), wait_s)
+    if as_json:
+        show_json(job)
+    elif job["outcome"] == "passed":
+        click.echo(f"{name} is at version {job['report']['version']}, with the content of version {version}.")
+    else:
+        show_findings(job["findings"])
+    if job["outcome"] != "passed":
+        sys.exit(EXIT_FINDINGS)
+
+
+def _outcome(client: Client, job: dict[str, Any], wait_s: float) -> dict[str, Any]:
+    """The job when it is done."""
+    ends = time.monotonic() + wait_s
+    while job["state"] != "done":
+        if time.monotonic() > ends:
+            raise click.ClickException(f"no worker has done it within {wait_s:g} s; is the worker running?")
+        time.sleep(LOOK_AGAIN_S)
+        job = client.get("jobs", job["id"])
+    return job
 
 
 def _show_rollout(found: Mapping[str, Any]) -> None:

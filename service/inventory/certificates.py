@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from service.inventory.clients import refusals_of_client
 from service.inventory.elsewhere import offered, offers, reused_from, seen_elsewhere
 from service.inventory.fit import accepted, fit, impacts, needs_of
 from service.inventory.impact import Impact
+from service.inventory.jobs import Jobs
 from service.inventory.overlap import findings_of, keep_dropped, overlap_of, read_until
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts, VersionState
 from service.inventory.rollout import Rollout, rollout_of
@@ -24,7 +26,7 @@ from service.pki.bundle import Checked, check_bundle
 from service.pki.coverage import Coverage, Purpose
 from service.pki.finding import Finding, Severity
 from service.pki.reading import Given
-from service.records import Canary, bundle_path, is_name, read_annotations, read_name, refusal
+from service.records import Canary, Job, bundle_path, is_name, read_annotations, read_name, refusal
 from vault.documents import VersionInfo
 from vault.session import Vault
 
@@ -174,16 +176,7 @@ class Certificates:
         checked, overlap = keep_dropped(stored, checked, until)
         if is_same(stored, checked, overlap):
             return self._profile(stored)
-        harmful = [
-            impact
-            for impact in self._impacts(stored, checked)
-            if impact.harmful and not accepted(impact.consumer, impact, accept)
-        ]
-        if harmful:
-            detail = f"This would cut off {listed(sorted({impact.consumer for impact in harmful}))}."
-            conflicts = [impact.acceptance for impact in harmful]
-            findings = [impact.as_finding() for impact in harmful]
-            raise Refused(detail, code="impact.not-accepted", findings=findings, conflicts=conflicts)
+        self._refuse_harm(self._impacts(stored, checked), accept)
         tried = begin(self._acting, stored, canary) if canary else None
         try:
             with self._acting.telling_of_trouble("certificate", name, "rotated", bundle_path(name)):
@@ -274,6 +267,48 @@ class Certificates:
         metadata = self._acting.index.versions(name)
         facts = [self._version_facts(name, one, metadata.current_version) for one in metadata.versions]
         return tuple(reversed(facts))
+
+    def former(self, name: str, number: int) -> CheckReport:
+        """What returning to a former version would be told: its findings, and what it does to each consumer.
+
+        Raises:
+            Missing: there is no such version, or it is gone. Refused: `rollback.current`, `rollback.unreadable`.
+        """
+        stored = self._stored(name)
+        if number == stored.version:
+            raise Refused(f"Version {number} of {name} is the current one.", code="rollback.current")
+        version = self._acting.index.version(name, number)
+        if version.facts is None:
+            raise Refused(f"Version {number} of {name} cannot be read. {version.problem}", code="rollback.unreadable")
+        checked = check_bundle(
+            private_key=None,
+            certificate=version.certificate,
+            ca=version.ca,
+            now=self._acting.now(),
+            kept_key_spki_sha256=version.facts.leaf.spki_sha256,
+            for_client=_shown_by_client(self._acting.index.snapshot().used_by(name)),
+        )
+        return CheckReport(checked, self._impacts(stored, checked))
+
+    def rollback(self, name: str, number: int, *, accept: Sequence[str] = ()) -> Job:
+        """Ask the worker to make a former version the newest one: no person's token reads its key.
+
+        Raises:
+            Missing; as `former`. InUse: `canary.in-progress`.
+            Refused: `rollback.refused` with every finding (it has expired …), `impact.not-accepted`.
+        """
+        refuse_while_tried(self._acting.index.snapshot(), name)
+        report = self.former(name, number)
+        errors = [one for one in report.checked.findings if one.severity is Severity.ERROR]
+        if errors:
+            findings = report.checked.findings
+            raise Refused(f"Version {number}: {errors[0].message}", code="rollback.refused", findings=findings)
+        self._refuse_harm(report.impact, accept)
+        arguments = {"version": str(number), "expected": str(self._view(name).version)}
+        now = self._acting.now()
+        job = Job(secrets.token_hex(16), "rollback", name, self._acting.who, now, arguments=arguments)
+        acting = self._acting
+        return Jobs(acting.vault, acting.index, acting.who, acting.clock).begin(job, "asked to return to a version of")
 
     def canary(self, name: str) -> Canary | None:
         """Who tries the newest version first, if somebody does."""
@@ -377,6 +412,14 @@ class Certificates:
             return ()
         users = self._acting.index.snapshot().used_by(stored.name)
         return impacts(needs_of(users), stored.facts, checked.facts, self._acting.now())
+
+    def _refuse_harm(self, found: Sequence[Impact], accept: Sequence[str]) -> None:
+        harmful = [one for one in found if one.harmful and not accepted(one.consumer, one, accept)]
+        if harmful:
+            detail = f"This would cut off {listed(sorted({one.consumer for one in harmful}))}."
+            conflicts = [one.acceptance for one in harmful]
+            findings = [one.as_finding() for one in harmful]
+            raise Refused(detail, code="impact.not-accepted", findings=findings, conflicts=conflicts)
 
     def _refuse_blocked(self, checked: Checked) -> None:
         if checked.blocked:

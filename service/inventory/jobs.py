@@ -33,10 +33,15 @@ class Jobs:
         if relay.certificate is None:
             detail = f"{name} is bound to no certificate: there is nothing that it should serve."
             raise Refused(detail, code="relay.not-bound")
-        job = Job(secrets.token_hex(16), "relay-test", relay.consumer, self._acting.who, self._acting.now())
+        return self.begin(
+            Job(secrets.token_hex(16), "relay-test", relay.consumer, self._acting.who, self._acting.now()), "tested"
+        )
+
+    def begin(self, job: Job, action: str) -> Job:
+        """Store a job that somebody checked, and tell the worker of it."""
         with translated():
             self._acting.vault.documents.write(job_path(job.id), job.to_data(), expect_version=0)
-        self._acting.tell("job", relay.consumer, "tested", None)
+        self._acting.tell("job", job.subject, action, None)
         return job
 
     def get(self, job: str) -> Job:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from service.pki.finding import Finding, Severity
 from service.records.fields import choice, text
 
-JobKind: TypeAlias = Literal["relay-test", "canary"]
+JobKind: TypeAlias = Literal["relay-test", "canary", "rollback"]
 JobState: TypeAlias = Literal["queued", "running", "done"]
 JobOutcome: TypeAlias = Literal["", "passed", "failed"]
 MAX_FINDINGS: Final = 32
@@ -26,6 +26,7 @@ class Job:
         id: 32 hexadecimal digits.
         subject: what it concerns: a consumer, or a certificate.
         outcome: empty until it is done.
+        arguments: what was asked for, by name; texts.
         report: what else it found, by name; texts.
         leased_until: until when the worker that runs it may be believed to; afterwards another one takes it.
     """
@@ -38,6 +39,7 @@ class Job:
     state: JobState = "queued"
     outcome: JobOutcome = ""
     findings: tuple[Finding, ...] = ()
+    arguments: Mapping[str, str] = field(default_factory=dict)
     report: Mapping[str, str] | None = None
     leased_until: datetime | None = None
     finished_at: datetime | None = None
@@ -53,6 +55,7 @@ class Job:
             "state": self.state,
             "outcome": self.outcome,
             "findings": [one.as_json() for one in self.findings],
+            "arguments": dict(self.arguments),
             "report": dict(self.report or {}),
             "leased_until": self.leased_until.isoformat() if self.leased_until else "",
             "finished_at": self.finished_at.isoformat() if self.finished_at else "",
@@ -65,9 +68,9 @@ class Job:
         Raises:
             ValueError: a field is missing or is not what it should be.
         """
-        findings, report = data.get("findings") or [], data.get("report") or {}
-        if not isinstance(findings, list) or not isinstance(report, dict) or len(findings) > MAX_FINDINGS:
-            raise ValueError("findings or report is not what it should be")
+        findings = data.get("findings") or []
+        if not isinstance(findings, list) or len(findings) > MAX_FINDINGS:
+            raise ValueError("findings is not what it should be")
         asked_at = _time(data, "asked_at")
         if asked_at is None:
             raise ValueError("asked_at is missing")
@@ -80,7 +83,8 @@ class Job:
             state=cast("JobState", choice(data, "state", get_args(JobState))),
             outcome=cast("JobOutcome", choice(data, "outcome", get_args(JobOutcome))),
             findings=tuple(map(_finding, findings)),
-            report={str(key): str(value) for key, value in report.items()},
+            arguments=_texts(data, "arguments"),
+            report=_texts(data, "report"),
             leased_until=_time(data, "leased_until"),
             finished_at=_time(data, "finished_at"),
             version=version,
@@ -101,6 +105,13 @@ def _finding(data: object) -> Finding:
         message=text(data, "message"),
         hint=text(data, "hint", default=""),
     )
+
+
+def _texts(data: Mapping[str, Any], name: str) -> dict[str, str]:
+    found = data.get(name) or {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} is not an object")  # noqa: TRY004 - as above
+    return {str(key): str(value) for key, value in found.items()}
 
 
 def _time(data: Mapping[str, Any], field: str) -> datetime | None:

@@ -12,6 +12,7 @@ from service.inventory.rollout import Progress, Rollout
 from service.records import Canary, Job, Step
 from service.web import identity
 from service.web.api import shapes
+from service.web.api.certificates import Codes
 from service.web.api.operation import PREFIX, Answer, call
 from service.web.api.words import Moment, one_of
 
@@ -110,6 +111,29 @@ def get_rollout(name: str) -> RolloutShape:
 def test_relay(name: str) -> Answer:
     """`POST /relays/{name}/test`."""
     job = identity.inventory().jobs.test_relay(name)
+    return Answer(job_shape(job), location=f"{PREFIX}/jobs/{job.id}")
+
+
+class Rollback(msgspec.Struct, forbid_unknown_fields=True):
+    """Which former version becomes the newest one; `accept` names harmful impacts."""
+
+    version: int
+    accept: Codes = []
+
+
+@call(
+    "POST",
+    "/certificates/<name>/rollback",
+    tag="certificates",
+    summary="Return to a former version: the worker makes its content the newest one.",
+    status=202,
+    body=Rollback,
+    answer=JobShape,
+    problems=(400, 401, 403, 404, 409, 415, 422, 503),
+)
+def rollback_certificate(name: str, body: Rollback) -> Answer:
+    """`POST /certificates/{name}/rollback`."""
+    job = identity.inventory().certificates.rollback(name, body.version, accept=body.accept)
     return Answer(job_shape(job), location=f"{PREFIX}/jobs/{job.id}")
 
 

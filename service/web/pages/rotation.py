@@ -39,7 +39,8 @@ def names_of(facts: BundleFacts | None) -> tuple[str, ...]:
     return facts.leaf.dns_names + facts.leaf.ip_addresses if facts else ()
 
 
-def _compare(view: CertificateView, new: BundleFacts | None, *, key_kept: bool) -> dict[str, Any]:
+def compare(view: CertificateView, new: BundleFacts | None, *, key_kept: bool) -> dict[str, Any]:
+    """What the page of old against new takes."""
     before, after = names_of(view.facts), names_of(new)
     return {
         "view": view,
@@ -119,7 +120,7 @@ def _show(view: CertificateView, form: RotateForm, report: CheckReport | None, *
     keeps = _keeps_key(form, report)
     found = more.pop("found", checked.findings if checked else ())
     context = checks.context(checked, found, key_kept=keeps, offers=report.offers if report else ())
-    context |= _compare(view, checked.facts if checked else None, key_kept=keeps)
+    context |= compare(view, checked.facts if checked else None, key_kept=keeps)
     fragment = frame.by_htmx()
     if not fragment:
         checks.keep_files(form, checked)
@@ -204,7 +205,7 @@ def certificate_rotate_check(name: str) -> ResponseReturnValue:
     keeps = _keeps_key(form, report)
     offers = report.offers if report else ()
     context = checks.context(report.checked if report else None, found, key_kept=keeps, offers=offers)
-    context |= _compare(view, report.checked.facts if report else None, key_kept=keeps)
+    context |= compare(view, report.checked.facts if report else None, key_kept=keeps)
     del context["by_field"]["name"]
     impact = render_template(
         "certificates/_impact.html",

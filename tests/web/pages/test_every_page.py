@@ -13,7 +13,7 @@ from tests.web.pages.conftest import Visitor, pasted, words
 
 pytestmark = pytest.mark.live
 
-WHO = {"name": "every", "cluster": "one", "job": ""}
+WHO = {"name": "every", "cluster": "one", "job": "", "version": 1}
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,9 @@ def filled(console: Console) -> Console:
     api, given = console.api(), pasted("every.example.com")
     body = {"name": "every", "private_key": given.key, "certificate": given.certificate}
     assert api("POST", "/certificates", body).status_code == 201
+    newer = pasted("every.example.com")
+    rotation = {"private_key": newer.key, "certificate": newer.certificate}
+    assert api("PUT", "/certificates/every", rotation, If_Match='"1"').status_code == 200
     relay = {"name": "every", "host": "every.example.com", "port": 443, "tls_mode": "tls", "certificate": "every"}
     assert api("POST", "/relays", relay).status_code == 201
     cluster = {"name": "one", "url": "https://one.example.com:2376", "cert_auth": False}

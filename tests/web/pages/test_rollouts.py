@@ -176,3 +176,24 @@ def test_a_rotation_is_tried_on_one_relay_first(console: Console, admin: Visitor
     again = api("PUT", "/certificates/tried", rotation, If_Match='"2"')
     assert (again.status_code, again.get_json()["code"]) == (409, "canary.in-progress")
     assert again.get_json()["conflicts"] == ["relay-tr-one"]
+
+
+def test_a_former_version_is_asked_for_on_its_page(console: Console, admin: Visitor, api: Api) -> None:
+    registered(api, "former", "fo-one")
+    given = pasted("*.roll.example.com", "other.example.com")
+    rotation = {"private_key": given.key, "certificate": given.certificate}
+    assert api("PUT", "/certificates/former", rotation, If_Match='"1"').status_code == 200
+    assert "Return to it" in words(admin.get("/certificates/former/versions"))
+    said = words(admin.get("/certificates/former/rollback/1"))
+    assert "Now: version 2" in said
+    assert "Next: version 3" in said
+    assert "Return to version 1 for 1 consumer" in said
+    asked = admin.post("/certificates/former/rollback/1")
+    assert asked.location == "/certificates/former/rollout"
+    current = api("POST", "/certificates/former/rollback", {"version": 2})
+    assert (current.status_code, current.get_json()["code"]) == (422, "rollback.current")
+    job = api("POST", "/certificates/former/rollback", {"version": 1})
+    assert (job.status_code, job.get_json()["kind"], job.get_json()["subject"]) == (202, "rollback", "former")
+    auditor = console.api(console.instance.auditor.token.reveal())
+    assert auditor("POST", "/certificates/former/rollback", {"version": 1}).status_code == 403
+    assert api("POST", "/certificates/former/rollback", {"version": 7}).status_code == 404
