@@ -30,7 +30,9 @@ from vault.session import Token, Vault
 _log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 32
-"""Handshakes under way."""
+"""Handshakes under way with relays that answer."""
+SILENT_AT_ONCE: Final = 16
+"""The same with those that showed nothing the last time: each takes seconds, and none of the others waits for them."""
 STEADY_S: Final = 60.0
 """Between looks at a relay that serves what it should."""
 FIRST_PAUSE_S: Final = 0.05
@@ -78,6 +80,18 @@ class Target:
 class _Series:
     target: Target
     task: asyncio.Task[None] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the last look at a relay came to: the version it serves as it should, else 0; what was found; silence."""
+
+    version: int
+    said: str
+    silent: bool
+
+
+NO_LOOK: Final = _Look(0, "", silent=False)
 
 
 def targets_of(index: Index, snapshot: Snapshot) -> dict[str, Target]:
@@ -162,15 +176,18 @@ class Prober:
         self._series: dict[str, _Series] = {}
         self._written: dict[str, Probe] = {}
         self._versions: dict[str, dict[str, int]] = {}
-        self._last: dict[str, tuple[int, str]] = {}
+        self._last: dict[str, _Look] = {}
 
     def is_serving(self, consumer: str, version: int) -> bool:
         """Whether a relay was last seen serving exactly this version, as it should be. From any thread."""
-        return self._last.get(consumer, (0, ""))[0] == version
+        return self._last.get(consumer, NO_LOOK).version == version
 
     def last_word(self, consumer: str) -> str:
         """What was last found of a relay, in a sentence; empty before the first look."""
-        return self._last.get(consumer, (0, ""))[1]
+        return self._last.get(consumer, NO_LOOK).said
+
+    def _was_silent(self, consumer: str) -> bool:
+        return self._last.get(consumer, NO_LOOK).silent
 
     def run(self, stop: threading.Event) -> None:
         """Look until `stop` is set. In a thread of its own."""
@@ -179,7 +196,7 @@ class Prober:
     async def _run(self, stop: threading.Event) -> None:
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
         end_listening = self._index.on_change(lambda _: loop.call_soon_threadsafe(changed.set))
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns, self._silent_turns = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(SILENT_AT_ONCE)
         try:
             async with self._connect() as vault:
                 changed.set()
@@ -213,16 +230,17 @@ class Prober:
 
     async def _follow(self, vault: AsyncVault, target: Target) -> None:
         """Look at one relay again and again."""
-        began, pause_s = time.monotonic(), FIRST_PAUSE_S
+        began, pause_s, silent = time.monotonic(), FIRST_PAUSE_S, self._was_silent(target.consumer)
         while True:
             good = False
             try:
-                async with self._turns:
+                async with self._silent_turns if silent else self._turns:
                     good = await self._look_once(vault, target, settled=time.monotonic() - began > SETTLING_S)
             except (VaultError, Problem) as error:
                 _log.info("what %s serves is not written down: %s", target.consumer, type(error).__name__)
             except Exception as error:  # noqa: BLE001 - one relay's strangeness must not end the looks at it
                 _log.warning("the look at %s failed: %s", target.consumer, type(error).__name__)
+            silent = self._was_silent(target.consumer)
             if good:
                 wait_s, pause_s = max(STEADY_S, len(self._series) / MOST_PER_S), FIRST_PAUSE_S
                 began = float("-inf")
@@ -239,7 +257,8 @@ class Prober:
         findings = diagnose(seen, wanted, self._clock())
         worst = findings[0]
         good = worst.severity is not Severity.ERROR
-        self._last[target.consumer] = (target.version if good else 0, worst.message)
+        nothing = worst.code in SHOWS_NOTHING
+        self._last[target.consumer] = _Look(target.version if good else 0, worst.message, silent=nothing)
         if good or settled:
             await self._write(vault, target, seen, wanted, worst)
         return good

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from service.endpoint.handshake import Seen, Trouble, look
 from service.index import Index
 from service.inventory import Inventory
 from service.inventory.rollout import Rollout
 from service.records import Probe, probe_path
 from service.worker.jobs import JobRunner
-from service.worker.probing import Prober
+from service.worker.probing import AT_ONCE, SILENT_AT_ONCE, Prober
 from tests.conftest import Instance
 from tests.delivery.plane import now, wait_until
 from tests.endpoints import Endpoint, context_of, endpoint
@@ -29,12 +31,19 @@ pytestmark = pytest.mark.live
 
 
 @contextmanager
-def working(instance: Instance) -> Iterator[None]:
+def working(instance: Instance, handshake: Callable[[str, int], Awaitable[Seen]] = look) -> Iterator[None]:
     """A worker's prober and job runner, with an index of their own."""
     stop = threading.Event()
     index = Index(lambda: instance.worker, now, reports=False)
     index.refresh()
-    prober = Prober(index, lambda: instance.worker, lambda: AsyncVault(instance.server), lambda: None, clock=now)
+    prober = Prober(
+        index,
+        lambda: instance.worker,
+        lambda: AsyncVault(instance.server),
+        lambda: None,
+        clock=now,
+        handshake=handshake,
+    )
     jobs = JobRunner(index, lambda: instance.worker, lambda: None, now)
     work = [lambda: index.run(stop, 0.05), lambda: prober.run(stop), lambda: jobs.run(stop)]
     threads = [threading.Thread(target=one) for one in work]
@@ -178,3 +187,32 @@ def test_a_relay_test_is_a_job_with_findings(instance: Instance, desk: Desk, nam
         good = desk.inventory.jobs.get(again.id)
         assert (good.outcome, [one.code for one in good.findings]) == ("passed", ["endpoint.fine"])
         assert (good.report["version"], good.report["client_certificate"]) == ("1", "not asked for")
+
+
+def test_relays_that_never_answer_hold_up_nobody(instance: Instance, desk: Desk, name: str, tmp_path: Path) -> None:
+    """All of their turns are taken by looks that do not end; a relay that answers is looked at all the same."""
+    first, second = paste("localhost", now=now()), paste("localhost", now=now())
+    looks: dict[int, int] = {}
+
+    async def handshake(host: str, port: int) -> Seen:
+        if port > SILENT_AT_ONCE + AT_ONCE:
+            return await look(host, port)
+        looks[port] = looks.get(port, 0) + 1
+        if looks[port] > 1:
+            await asyncio.Event().wait()
+        return Seen(trouble=Trouble("connect", "no answer"))
+
+    with endpoint(context_of(first, tmp_path)) as good, working(instance, handshake):
+        silent = paste("localhost", now=now())
+        registered(desk.inventory, f"{name}-silent", silent)
+        for port in range(1, SILENT_AT_ONCE + AT_ONCE + 1):
+            desk.inventory.relays.create(
+                name=f"{name}-silent-{port}", host="localhost", port=port, certificate=f"{name}-silent"
+            )
+        wait_until(lambda: sum(count > 1 for count in looks.values()) >= SILENT_AT_ONCE)
+        registered(desk.inventory, name, first, good)
+        rollout_when(desk, name, "in-sync")
+        good.context = context_of(second, tmp_path)
+        rotated(desk.inventory, name, second)
+        wait_until(lambda: desk.inventory.certificates.rollout(name).version == 2)
+        rollout_when(desk, name, "in-sync")
