@@ -96,6 +96,7 @@ def serve_worker(settings: Settings) -> None:
     Raises:
         SettingsError: a file that is needed is missing or not what it should be.
     """
+    from service.worker.activation import Schedule  # noqa: PLC0415 - as above
     from service.worker.canary import CanaryKeeper  # noqa: PLC0415 - as above
     from service.worker.jobs import JobRunner  # noqa: PLC0415 - as above
     from service.worker.loop import run  # noqa: PLC0415 - as above
@@ -109,7 +110,8 @@ def serve_worker(settings: Settings) -> None:
     prober = Prober(index, session.vault, lambda: AsyncVault(server), session.forget, clock=now)
     jobs = JobRunner(index, session.vault, session.forget, now)
     canaries = CanaryKeeper(index, session.vault, session.forget, prober, now)
-    run(session.vault, session.forget, now, beside=(prober.run, jobs.run, canaries.run))
+    schedule = Schedule(index, session.vault, session.forget, now)
+    run(session.vault, session.forget, now, beside=(prober.run, jobs.run, canaries.run, schedule.run))
 
 
 def follow(settings: Settings, server: Server, name: str, interval_s: float, *, reports: bool = True) -> Index:

@@ -234,6 +234,13 @@ class Journey:
             assert rotated["version"] == version + 1
             second = relay.stdout.readline()
             assert json.loads(second)["version"] == version + 1
+            sixth = self.new("sixth")
+            body = {"private_key": sixth.key, "certificate": sixth.certificate, "ca": sixth.ca, "accept": codes}
+            self.api("PUT", "/certificates/first/staged", body)
+            self.api("GET", "/certificates/first/staged")
+            self.page("GET", "/certificates/first")
+            self.api("POST", "/certificates/first/activate", {"accept": codes})  # refused: one relay tries another
+            self.page("GET", "/certificates/first/rollback/1")
             job = self.api("POST", "/relays/eu/test")["id"]
             ends = time.monotonic() + 20
             while self.api("GET", f"/jobs/{job}")["state"] != "done" and time.monotonic() < ends:

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, TypeAlias
 from vault.documents import Documents
 from vault.errors import Conflict, NotFound, Rejected, VersionGone
 
-Kind: TypeAlias = Literal["certificate", "relay", "provider", "binding", "consumer", "job", "canary"]
+Kind: TypeAlias = Literal["certificate", "relay", "provider", "binding", "consumer", "job", "canary", "staged"]
 
 PATH: Final = "journal"
 KEPT_CHANGES = 128

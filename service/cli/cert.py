@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from service.cli.client import Client, read_material
-from service.cli.live import rollback, rollout
+from service.cli.live import activate, rollback, rollout
 from service.cli.output import EXIT_FINDINGS, json_option, show_facts, show_findings, show_json, show_table
 
 
@@ -20,6 +20,7 @@ def cert() -> None:
 
 cert.add_command(rollout)
 cert.add_command(rollback)
+cert.add_command(activate)
 
 material_options = [
     click.option("--key", type=click.Path(), help="The private key, in any form. - reads standard input."),
@@ -130,6 +131,43 @@ def rotate(
     if keep_ca_until is not None:
         body["keep_ca_until"] = keep_ca_until
     _show(client.call("PUT", "certificates", name, body=body, version=seen).json(), as_json=as_json)
+
+
+@cert.command()
+@click.argument("name")
+@_material
+@click.option("--at", "activate_at", metavar="TIME", help="When the worker activates it, as 2027-01-31T04:00:00Z.")
+@click.option("--accept", multiple=True, metavar="CODE", help="A harmful impact that is accepted; may be repeated.")
+@click.option("--discard", is_flag=True, help="Discard what stands ready instead.")
+@json_option
+def stage(
+    name: str,
+    key: str | None,
+    chain: str | None,
+    ca: str | None,
+    passphrase_file: str | None,
+    activate_at: str | None,
+    accept: tuple[str, ...],
+    discard: bool,
+    as_json: bool,
+) -> None:
+    """Prepare the next version of NAME: checked, stored apart, given to nobody until it is activated."""
+    client = Client()
+    if discard:
+        client.call("DELETE", "certificates", name, "staged")
+        click.echo(f"Nothing stands ready for {name}.")
+        return
+    if not (key or chain or ca):
+        raise click.UsageError("Name what is new: --key, --cert or --ca.")
+    body: dict[str, Any] = {**_body(key, chain, ca, passphrase_file), "accept": list(accept)}
+    if activate_at is not None:
+        body["activate_at"] = activate_at
+    ready = client.call("PUT", "certificates", name, "staged", body=body).json()
+    if as_json:
+        show_json(ready)
+        return
+    when = f"the worker activates it at {ready['activate_at']}" if ready["activate_at"] else "activate it when you want"
+    click.echo(f"The next version of {name} stands ready; {when}.")
 
 
 @cert.command("client-check")

@@ -75,6 +75,26 @@ def rollback(name: str, version: int, accept: tuple[str, ...], wait_s: float, as
         sys.exit(EXIT_FINDINGS)
 
 
+@click.command()
+@click.argument("name")
+@click.option("--accept", multiple=True, metavar="CODE", help="A harmful impact that is accepted; may be repeated.")
+@click.option("--wait", "wait_s", type=click.FloatRange(min=1), default=30, show_default=True, help="For the outcome.")
+@json_option
+def activate(name: str, accept: tuple[str, ...], wait_s: float, as_json: bool) -> None:
+    """Make current what stands ready for certificate NAME. Exit 1 when that is refused."""
+    client = Client()
+    body = {"accept": list(accept)}
+    job = _outcome(client, client.call("POST", "certificates", name, "activate", body=body).json(), wait_s)
+    if as_json:
+        show_json(job)
+    elif job["outcome"] == "passed":
+        click.echo(f"{name} is at version {job['report']['version']}.")
+    else:
+        show_findings(job["findings"])
+    if job["outcome"] != "passed":
+        sys.exit(EXIT_FINDINGS)
+
+
 def _outcome(client: Client, job: dict[str, Any], wait_s: float) -> dict[str, Any]:
     """The job when it is done."""
     ends = time.monotonic() + wait_s

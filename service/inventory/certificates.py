@@ -21,6 +21,7 @@ from service.inventory.jobs import Jobs
 from service.inventory.overlap import findings_of, keep_dropped, overlap_of, read_until
 from service.inventory.profile import CertificateProfile, CheckReport, VersionFacts, VersionState
 from service.inventory.rollout import Rollout, rollout_of
+from service.inventory.staging import Staged, discard, read_moment, stage, staged_of
 from service.inventory.staleness import check_version
 from service.pki.bundle import Checked, check_bundle
 from service.pki.coverage import Coverage, Purpose
@@ -267,6 +268,66 @@ class Certificates:
         metadata = self._acting.index.versions(name)
         facts = [self._version_facts(name, one, metadata.current_version) for one in metadata.versions]
         return tuple(reversed(facts))
+
+    def stage(
+        self,
+        name: str,
+        *,
+        private_key: Given = None,
+        certificate: Given = None,
+        ca: Given = None,
+        passphrase: str | None = None,
+        activate_at: str | None = None,
+        accept: Sequence[str] = (),
+    ) -> Staged:
+        """Prepare the next version: checked as in a rotation, and nobody is given it until it is activated.
+
+        Args:
+            activate_at: when the worker makes it current (RFC 3339); None leaves that to a person.
+
+        Raises:
+            As `rotate`; Refused: `staged.time`.
+        """
+        at = read_moment(activate_at, self._acting.now())
+        stored = self._stored(name)
+        checked = self._checked(stored, private_key, certificate, ca, passphrase)
+        self._refuse_blocked(self._report(checked, (), name).checked)
+        self._refuse_harm(self._impacts(stored, checked), accept)
+        return stage(self._acting, name, checked, at)
+
+    def staged(self, name: str) -> Staged:
+        """What stands ready.
+
+        Raises:
+            Missing: `staged.missing`.
+        """
+        self._view(name)
+        found = staged_of(self._acting, name)
+        if found is None:
+            raise Missing(f"Nothing is staged for {name}.", code="staged.missing")
+        return found
+
+    def discard(self, name: str) -> None:
+        """Destroy what stands ready."""
+        self._view(name)
+        discard(self._acting, name)
+
+    def activate(self, name: str, *, accept: Sequence[str] = ()) -> Job:
+        """Ask the worker to make current what stands ready: no person's token reads its key.
+
+        Raises:
+            Missing: `staged.missing`. InUse: `canary.in-progress`, `certificate.deleted`.
+            Refused: `impact.not-accepted`: consumers were bound, or rotated, since it was staged.
+        """
+        refuse_while_tried(self._acting.index.snapshot(), name)
+        stored, ready = self._stored(name), self.staged(name)
+        users = self._acting.index.snapshot().used_by(name)
+        self._refuse_harm(impacts(needs_of(users), stored.facts, ready.facts, self._acting.now()), accept)
+        acting, arguments = self._acting, {"expected": str(stored.version)}
+        job = Job(secrets.token_hex(16), "activate", name, acting.who, acting.now(), arguments=arguments)
+        return Jobs(acting.vault, acting.index, acting.who, acting.clock).begin(
+            job, "asked to activate what is staged of"
+        )
 
     def former(self, name: str, number: int) -> CheckReport:
         """What returning to a former version would be told: its findings, and what it does to each consumer.

@@ -25,6 +25,7 @@ from service.records.names import (
     PROBES,
     PROVIDERS,
     RELAYS,
+    STAGED,
     STATUSES,
     bundle_path,
     canary_path,
@@ -36,6 +37,7 @@ from service.records.names import (
     relay_consumer,
     relay_path,
     slug,
+    staged_path,
     status_path,
 )
 from service.records.reports import (
@@ -71,6 +73,7 @@ __all__ = [
     "PROBES",
     "PROVIDERS",
     "RELAYS",
+    "STAGED",
     "STATUSES",
     "Annotations",
     "Canary",
@@ -111,5 +114,6 @@ __all__ = [
     "relay_consumer",
     "relay_path",
     "slug",
+    "staged_path",
     "status_path",
 ]

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 from service.pki.finding import Finding, Severity
 from service.records.fields import choice, text
 
-JobKind: TypeAlias = Literal["relay-test", "canary", "rollback"]
+JobKind: TypeAlias = Literal["relay-test", "canary", "rollback", "activate"]
 JobState: TypeAlias = Literal["queued", "running", "done"]
 JobOutcome: TypeAlias = Literal["", "passed", "failed"]
 MAX_FINDINGS: Final = 32

@@ -14,6 +14,7 @@ PROVIDERS: Final = "providers"
 STATUSES: Final = "status"
 PROBES: Final = "probes"
 JOBS: Final = "jobs"
+STAGED: Final = "staged"
 CANARIES: Final = "canaries"
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
@@ -60,6 +61,11 @@ def probe_path(consumer: str) -> str:
 def canary_path(certificate: str) -> str:
     """Where it stands that one consumer tries a certificate's newest version first."""
     return f"{CANARIES}/{certificate}"
+
+
+def staged_path(name: str) -> str:
+    """Where the next version of a certificate stands ready."""
+    return f"{STAGED}/{name}"
 
 
 def job_path(job: str) -> str:

@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 from service.index import Index
 from service.pki.finding import Finding, Severity
 from service.records import JOBS, Job, JobKind, is_job_id, job_path
+from service.worker.activation import activate
 from service.worker.relay_test import look_at_relay
 from service.worker.rollback import roll_back
 from vault.errors import Conflict, Denied, NotFound, VaultError
@@ -33,7 +34,7 @@ LOOK_EVERY_S: Final = 30.0
 """For jobs that a dead worker left, and whose entry in the journal was lost."""
 AT_ONCE: Final = 4
 Deed: TypeAlias = Callable[[Vault, Index, Job, Callable[[], datetime]], Job]
-DEEDS: Final[Mapping[JobKind, Deed]] = {"relay-test": look_at_relay, "rollback": roll_back}
+DEEDS: Final[Mapping[JobKind, Deed]] = {"relay-test": look_at_relay, "rollback": roll_back, "activate": activate}
 """What is done here; a canary is ended by its keeper."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +75,17 @@ def test_without_a_worker_it_says_so(shell: Shell) -> None:
     done = shell("relay", "test", "alone", "--wait", "1")
     assert done.exit_code == 1
     assert "is the worker running?" in done.output
+
+
+def test_the_next_version_is_staged_and_discarded(shell: Shell, tmp_path: Path) -> None:
+    registered(shell, "later")
+    given = paste("later.example.com", now=now())
+    (tmp_path / "all.pem").write_text(given.key + given.certificate)
+    done = shell("cert", "stage", "later", "--cert", tmp_path / "all.pem", "--at", "2020-01-01T00:00:00Z")
+    assert (done.exit_code, "staged.time" in done.output or "time to come" in done.output) == (1, True)
+    ready = shell("cert", "stage", "later", "--cert", tmp_path / "all.pem")
+    assert (ready.exit_code, "stands ready" in ready.output) == (0, True)
+    alone = shell("cert", "activate", "later", "--wait", "1")
+    assert (alone.exit_code, "is the worker running?" in alone.output) == (1, True)
+    assert shell("cert", "stage", "later", "--discard").exit_code == 0
+    assert shell("cert", "activate", "later").exit_code == 1

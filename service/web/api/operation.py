@@ -95,8 +95,9 @@ def call(
     conditional: str = "",
     signed_in: bool = True,
     changes: bool | None = None,
+    empty_body: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
-    """Declare a call. Unless told, everything but `GET` is a change."""
+    """Declare a call. Unless told, everything but `GET` is a change, and a body that is taken must be there."""
     for_administrators = method != "GET" if changes is None else changes
 
     def declare(view: Callable[..., Any]) -> Callable[..., Response]:
@@ -125,7 +126,7 @@ def call(
             elif signed_in:
                 identity.current_session()
             if body is not None:
-                parameters["body"] = read_body(body)
+                parameters["body"] = body() if empty_body and not request.content_length else read_body(body)
             return _respond(view(**parameters), status)
 
         blueprint.add_url_rule(rule, view.__name__, answered, methods=[method])

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from service.errors import Missing, Problem
 from service.index import CertificateView, Snapshot
+from service.inventory.staging import Staged
 from service.pki.coverage import Coverage
 from service.pki.facts import BundleFacts
 from service.pki.finding import Finding
@@ -91,7 +92,16 @@ def certificate(name: str) -> ResponseReturnValue:
         overlap=overlap,
         overlap_is_over=overlap is not None and overlap.is_over(frame.now()),
         kept=kept,
+        staged=_staged(name),
     )
+
+
+def _staged(name: str) -> Staged | None:
+    """What stands ready for it, if something does."""
+    try:
+        return frame.inventory().certificates.staged(name)
+    except Problem:
+        return None
 
 
 def _rows(name: str, snapshot: Snapshot, view: CertificateView) -> list[CoverageRow]:

@@ -137,6 +137,7 @@ def _show(view: CertificateView, form: RotateForm, report: CheckReport | None, *
         consumer_count=len(frame.snapshot().used_by(view.name)),
         canaries=_canaries(view.name),
         canary=request.form.get("canary", ""),
+        activate_at=request.form.get("activate_at", ""),
         **(context | _overlap(report) | more),
     )
 
@@ -163,6 +164,8 @@ def certificate_rotate_now(name: str) -> ResponseReturnValue:
     try:
         if request.form.get("preview") or request.form.get("complete"):
             return _show(view, form, _previewed(view, form), **again), 200
+        if request.form.get("stage"):
+            return _staged(view, form)
         made = frame.inventory().certificates.rotate(
             name,
             expect_version=int(form.expect_version.data or 0),
@@ -185,6 +188,37 @@ def certificate_rotate_now(name: str) -> ResponseReturnValue:
         following = " One relay tries it first; the others follow when it is seen serving."
     flash(f"Version {made.view.version} of {made.view.display_name or name} is in place.{following}", "ok")
     return frame.go(url_for("pages.certificate_rollout", name=name))
+
+
+def _staged(view: CertificateView, form: RotateForm) -> ResponseReturnValue:
+    """Prepare it for later."""
+    what = _what(form)
+    del what["keep_ca_until"]
+    at = request.form.get("activate_at", "").strip()
+    made = frame.inventory().certificates.stage(
+        view.name, accept=request.form.getlist("accept"), activate_at=at or None, **what
+    )
+    when = f"The worker makes it current at {filters.absolute(made.activate_at)}." if made.activate_at else ""
+    flash(f"The next version of {view.display_name or view.name} stands ready. {when}".strip(), "ok")
+    return frame.go(url_for("pages.certificate", name=view.name))
+
+
+@pages.post("/certificates/<name>/staged/activate")
+@identity.required
+def certificate_activate(name: str) -> ResponseReturnValue:
+    """Let the worker make current what stands ready."""
+    frame.inventory().certificates.activate(name, accept=request.form.getlist("accept"))
+    flash("The worker makes current what stood ready.", "ok")
+    return frame.go(url_for("pages.certificate_rollout", name=name))
+
+
+@pages.post("/certificates/<name>/staged/discard")
+@identity.required
+def certificate_discard(name: str) -> ResponseReturnValue:
+    """Destroy what stands ready, with its key."""
+    frame.inventory().certificates.discard(name)
+    flash("What stood ready is discarded.", "ok")
+    return frame.go(url_for("pages.certificate", name=name))
 
 
 @pages.post("/certificates/<name>/rotate/check")

@@ -197,3 +197,33 @@ def test_a_former_version_is_asked_for_on_its_page(console: Console, admin: Visi
     auditor = console.api(console.instance.auditor.token.reveal())
     assert auditor("POST", "/certificates/former/rollback", {"version": 1}).status_code == 403
     assert api("POST", "/certificates/former/rollback", {"version": 7}).status_code == 404
+
+
+def test_the_next_version_is_prepared_shown_and_discarded(console: Console, admin: Visitor, api: Api) -> None:
+    registered(api, "ready", "re-one")
+    given = pasted("*.roll.example.com")
+    fields = {"expect_version": "1", "private_key": given.key, "certificate": given.certificate, "stage": "yes"}
+    stored = admin.post("/certificates/ready/rotate", fields | {"activate_at": "2020-01-01T00:00"})
+    assert stored.status_code == 422
+    at = (now() + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
+    stored = admin.post("/certificates/ready/rotate", fields | {"activate_at": at})
+    assert stored.location == "/certificates/ready"
+    said = words(admin.get("/certificates/ready"))
+    assert "The next version stands ready" in said
+    assert "by the worker at" in said
+    assert given.key.splitlines()[1] not in admin.get("/certificates/ready").text
+    shown = api("GET", "/certificates/ready/staged").get_json()
+    assert (shown["certificate"], shown["keeps_key"]) == (given.certificate, False)
+    assert api("GET", "/certificates/ready").get_json()["version"] == 1
+    assert admin.post("/certificates/ready/staged/activate").location == "/certificates/ready/rollout"
+    assert admin.post("/certificates/ready/staged/discard").location == "/certificates/ready"
+    gone = api("GET", "/certificates/ready/staged")
+    assert (gone.status_code, gone.get_json()["code"]) == (404, "staged.missing")
+    assert api("POST", "/certificates/ready/activate").status_code == 404
+    body = {"private_key": given.key, "certificate": given.certificate}
+    assert api("PUT", "/certificates/ready/staged", body).status_code == 200
+    asked = api("POST", "/certificates/ready/activate")
+    assert (asked.status_code, asked.get_json()["kind"]) == (202, "activate")
+    assert api("DELETE", "/certificates/ready/staged").status_code == 204
+    auditor = console.api(console.instance.auditor.token.reveal())
+    assert auditor("PUT", "/certificates/ready/staged", body).status_code == 403
