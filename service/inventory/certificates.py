@@ -293,7 +293,7 @@ class Certificates:
         checked = self._checked(stored, private_key, certificate, ca, passphrase)
         self._refuse_blocked(self._report(checked, (), name).checked)
         self._refuse_harm(self._impacts(stored, checked), accept)
-        return stage(self._acting, name, checked, at)
+        return stage(self._acting, name, checked, at, accept)
 
     def staged(self, name: str) -> Staged:
         """What stands ready.
@@ -323,7 +323,7 @@ class Certificates:
         stored, ready = self._stored(name), self.staged(name)
         users = self._acting.index.snapshot().used_by(name)
         self._refuse_harm(impacts(needs_of(users), stored.facts, ready.facts, self._acting.now()), accept)
-        acting, arguments = self._acting, {"expected": str(stored.version)}
+        acting, arguments = self._acting, {"expected": str(stored.version), "accept": " ".join(sorted(set(accept)))}
         job = Job(secrets.token_hex(16), "activate", name, acting.who, acting.now(), arguments=arguments)
         return Jobs(acting.vault, acting.index, acting.who, acting.clock).begin(
             job, "asked to activate what is staged of"

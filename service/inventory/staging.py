@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,6 +18,8 @@ from vault.errors import Conflict, NotFound
 
 ACTIVATE_AT: Final = "activate_at"
 KEEPS_KEY: Final = "keeps_key"
+ACCEPTED: Final = "accepted"
+"""The harmful impacts that were accepted when it was staged, with blanks between."""
 LATEST: Final = timedelta(days=366)
 
 
@@ -61,7 +64,9 @@ def read_moment(given: str | None, now: datetime) -> datetime | None:
     return at
 
 
-def stage(acting: Acting, name: str, checked: Checked, activate_at: datetime | None) -> Staged:
+def stage(
+    acting: Acting, name: str, checked: Checked, activate_at: datetime | None, accept: Sequence[str] = ()
+) -> Staged:
     """Store what was checked; what was staged before is replaced.
 
     Raises:
@@ -73,6 +78,7 @@ def stage(acting: Acting, name: str, checked: Checked, activate_at: datetime | N
         CHANGED_BY: acting.who,
         ACTIVATE_AT: activate_at.isoformat() if activate_at else "",
         KEEPS_KEY: "yes" if checked.private_key is None else "",
+        ACCEPTED: " ".join(sorted(set(accept))),
     }
     if checked.private_key is not None:
         fields["private_key"] = checked.private_key.pem()

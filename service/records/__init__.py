@@ -17,7 +17,7 @@ from service.records.documents import (
     TlsMode,
     Visibility,
 )
-from service.records.jobs import Job, JobKind, JobOutcome, JobState, is_job_id
+from service.records.jobs import MAX_FINDINGS, Job, JobKind, JobOutcome, JobState, is_job_id
 from service.records.names import (
     BUNDLES,
     CANARIES,
@@ -68,6 +68,7 @@ __all__ = [
     "JOBS",
     "MAX_CLUSTERS",
     "MAX_DISPLAY_NAME_CHARACTERS",
+    "MAX_FINDINGS",
     "MAX_SESSION_VERSIONS",
     "MAX_STATUS_DETAIL_CHARACTERS",
     "PROBES",

@@ -6,17 +6,19 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from service.index import Index
 from service.index.scan import CHANGED_BY
-from service.inventory.staging import ACTIVATE_AT
+from service.inventory.fit import accepted, impacts, needs_of
+from service.inventory.staging import ACCEPTED, ACTIVATE_AT
 from service.pki.bundle import check_bundle
+from service.pki.facts import BundleFacts
 from service.pki.finding import Finding, Severity
-from service.records import STAGED, Job, bundle_path, is_name, job_path, staged_path
+from service.records import MAX_FINDINGS, STAGED, Job, bundle_path, is_name, job_path, staged_path
 from vault.errors import Conflict, Denied, NotFound, VaultError
 from vault.session import Vault
 
@@ -47,8 +49,12 @@ def activate(vault: Vault, index: Index, job: Job, clock: Callable[[], datetime]
     checked = check_bundle(
         private_key=data["private_key"], certificate=data["certificate"], ca=data["ca"] or None, now=clock()
     )
-    if checked.blocked:
-        return replace(job, outcome="failed", findings=checked.findings[:32])
+    if checked.blocked or checked.facts is None:
+        return replace(job, outcome="failed", findings=checked.findings[:MAX_FINDINGS])
+    accept = (*public.get(ACCEPTED, "").split(), *job.arguments.get("accept", "").split())
+    harm = _harm(index, name, checked.facts, accept, clock())
+    if harm:
+        return replace(job, outcome="failed", findings=harm[:MAX_FINDINGS])
     kept = {field: public.get(field, "") for field in BUNDLE}
     try:
         version = vault.documents.write(path, data, expect_version=expected, public=kept)
@@ -126,6 +132,14 @@ class Schedule:
             return
         vault.journal.append("job", name, "the time has come to activate", None, by=by, at=self._clock())
         self._index.announce()
+
+
+def _harm(index: Index, name: str, facts: BundleFacts, accept: Sequence[str], now: datetime) -> tuple[Finding, ...]:
+    """What it would do to those who use the certificate now, that nobody accepted: some may be bound since."""
+    snapshot = index.refresh((bundle_path(name),))
+    view = snapshot.certificates.get(name)
+    found = impacts(needs_of(snapshot.used_by(name)), view.facts if view else None, facts, now)
+    return tuple(one.as_finding() for one in found if one.harmful and not accepted(one.consumer, one, accept))
 
 
 def _changed_by(vault: Vault, path: str, version: int) -> str | None:

@@ -169,3 +169,28 @@ def test_discarded_it_is_gone_with_its_key(instance: Instance, desk: Desk, name:
     other = paste("relay.example.com", now=now())
     with pytest.raises(NotAllowed):
         auditor.certificates.stage(name, private_key=other.key, certificate=other.certificate)
+
+
+def test_who_is_bound_meanwhile_is_not_cut_off(instance: Instance, desk: Desk, name: str) -> None:
+    both = paste("a.example.com", "b.example.com", now=now())
+    desk.inventory.certificates.create(name=name, private_key=both.key, certificate=both.certificate)
+    narrow = paste("a.example.com", now=now())
+    due = (now() + timedelta(seconds=1.5)).isoformat()
+    desk.inventory.certificates.stage(name, private_key=narrow.key, certificate=narrow.certificate, activate_at=due)
+    desk.inventory.relays.create(name=name, host="b.example.com", port=443, certificate=name)
+    with pytest.raises(Refused):
+        desk.inventory.certificates.activate(name)
+
+    def jobs() -> list[Job]:
+        documents = instance.root.documents
+        found = [(one, documents.read(job_path(one))) for one in documents.list("jobs")]
+        return [job for one, document in found if (job := Job.from_data(one, document.data, 1)).subject == name]
+
+    with working(instance):
+        wait_until(lambda: any(job.state == "done" for job in jobs()))
+        (job,) = jobs()
+        assert (job.outcome, [one.code for one in job.findings]) == ("failed", ["host.not-covered"])
+        assert instance.root.documents.metadata(f"bundles/{name}").current_version == 1
+        asked = desk.inventory.certificates.activate(name, accept=[f"relay-{name}:host.not-covered"])
+        wait_until(lambda: desk.inventory.jobs.get(asked.id).state == "done")
+        assert desk.inventory.jobs.get(asked.id).outcome == "passed"
