@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -74,6 +75,7 @@ class Wanted:
     authorities: frozenset[bytes] = frozenset()
 
 
+@lru_cache(maxsize=256)
 def subjects(ca_pem: str) -> frozenset[bytes]:
     """The DER names of the authorities in a CA field; `{}` when it is empty or cannot be read."""
     if not ca_pem.strip():

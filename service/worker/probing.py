@@ -128,7 +128,7 @@ def target_of(index: Index, snapshot: Snapshot, relay: Relay) -> Target | None:
         version=version,
         fingerprint_sha256=facts.leaf.fingerprint_sha256,
         facts=facts,
-        authorities=subjects(ca),
+        authorities=subjects(ca) if relay.tls_mode == "mtls" else frozenset(),
     )
 
 
@@ -271,9 +271,8 @@ class Prober:
 
     async def _write(self, vault: AsyncVault, target: Target, seen: Seen, wanted: Wanted, worst: Finding) -> None:
         """Write the probe, when it is another than the one that is stored."""
-        token = await asyncio.to_thread(self._token)
         if target.consumer not in self._written:
-            await self._read(vault, token, target.consumer)
+            await self._read(vault, await asyncio.to_thread(self._token), target.consumer)
         before = self._written[target.consumer]
         now, version = self._clock(), shown_version(seen, wanted)
         probe = Probe(
@@ -289,6 +288,7 @@ class Prober:
         )
         if probe.to_data() == before.to_data():
             return
+        token = await asyncio.to_thread(self._token)
         try:
             number = await vault.write_document(
                 token, probe_path(target.consumer), probe.to_data(), expect_version=probe.version
