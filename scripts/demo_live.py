@@ -250,10 +250,17 @@ def show(found: dict[str, Any]) -> None:
     stages = ("told", "fetched", "installed", "serving")
     print(f"  {'consumer':<20}" + "".join(f"{stage:>11}" for stage in stages))
     for one in found["consumers"]:
-        times = [f"{one[stage]['after_s']:.3f} s" if one[stage] else "-" for stage in stages]
+        times = [stage_word(one[stage]) for stage in stages]
         print(f"  {one['consumer']:<20}" + "".join(f"{word:>11}" for word in times))
     good = found["serving"] == found["wanted"] == len(MODES)
     tell(f"in sync: {found['serving']} of {found['wanted']} seen serving version 2 after {found['took_s']:.2f} s", good)
+
+
+def stage_word(step: dict[str, Any] | None) -> str:
+    """When a stage was reached. What is served may be seen before its report has come: then it is of version 1."""
+    if step is None:
+        return "-"
+    return f"{step['after_s']:.3f} s" if step["after_s"] is not None else f"version {step['version']}"
 
 
 def tested(story: Story) -> None:
