@@ -12,15 +12,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
 
 from scripts.story import KEYSTEAD, ROOT, NotTrue, Story, tell
 from tests import proxies
@@ -30,50 +30,54 @@ NAME = "live"
 MODES = {"live-tls": "tls", "live-mtls": "mtls", "live-nginx": "tls", "live-haproxy": "tls", "live-envoy": "tls"}
 SERVE_LIMIT_S = 20.0
 IN_SYNC_LIMIT_S = 20.0
+ANSWER_LIMIT_S = 5.0
 PACE_S = 0.02
 
 
 @dataclass
 class Watch:
-    """One relay watched from outside: a session that is held, and a new handshake again and again."""
+    """One relay watched from outside: a session that is held, and a new handshake again and again.
+
+    By asyncio: the blocking client of websockets reads and writes one TLS connection from two threads, which OpenSSL
+    does not allow. It then loses a request now and then, when TLS 1.3's tickets come while the request is written.
+    """
 
     name: str
     port: int
     trust: ssl.SSLContext
     paired: bool
-    stop: threading.Event = field(default_factory=threading.Event)
     exchanged: int = 0
     handshakes: int = 0
     faults: list[str] = field(default_factory=list)
 
-    def session(self) -> ClientConnection:
+    def session(self, path: str) -> connect:
         """A WebSocket session with it."""
-        return connect(f"wss://localhost:{self.port}/room", ssl=self.trust, proxy=None, compression=None)
+        return connect(f"wss://localhost:{self.port}/{path}", ssl=self.trust, proxy=None, compression=None)
 
-    def hold(self) -> None:
+    async def hold(self, stop: asyncio.Event) -> None:
         """One session (two peers, where peers are paired), a message every 20 ms."""
         try:
-            with ExitStack() as held:
-                one = held.enter_context(self.session())
-                other = held.enter_context(self.session()) if self.paired else one
-                while not self.stop.is_set():
-                    one.send(f"message {self.exchanged}")
-                    if other.recv(5) != f"message {self.exchanged}":
+            async with AsyncExitStack() as held:
+                one = await held.enter_async_context(self.session("room"))
+                other = await held.enter_async_context(self.session("room")) if self.paired else one
+                while not stop.is_set():
+                    await one.send(f"message {self.exchanged}")
+                    if await asyncio.wait_for(other.recv(), ANSWER_LIMIT_S) != f"message {self.exchanged}":
                         self.faults.append("a message came back as another")
                     self.exchanged += 1
-                    time.sleep(PACE_S)
+                    await asyncio.sleep(PACE_S)
         except (OSError, EOFError, TimeoutError, WebSocketException) as error:
             self.faults.append(f"the session ended: {error!r}")
 
-    def shake_hands(self) -> None:
+    async def shake_hands(self, stop: asyncio.Event) -> None:
         """A new connection every 20 ms, each with a request that is answered: an mTLS refusal would only show then."""
-        while not self.stop.is_set():
+        while not stop.is_set():
             try:
-                with connect(f"wss://localhost:{self.port}/handshake-{self.handshakes}", ssl=self.trust, proxy=None):
+                async with self.session(f"handshake-{self.handshakes}"):
                     self.handshakes += 1
             except (OSError, EOFError, TimeoutError, WebSocketException) as error:
                 self.faults.append(f"a handshake failed: {error!r}")
-            time.sleep(PACE_S)
+            await asyncio.sleep(PACE_S)
 
 
 def tell_story(story: Story) -> None:
@@ -138,29 +142,24 @@ def trust_of(first: Paste, clients: Issued, folder: Path) -> ssl.SSLContext:
 @contextmanager
 def sessions() -> Iterator[int]:
     """The WebSocket server behind the proxies: what is sent comes back. Its port."""
-    loop, stopping, ports = asyncio.new_event_loop(), asyncio.Event(), list[int]()
-    ready = threading.Event()
 
     async def answer(connection: ServerConnection) -> None:
         async for message in connection:
             await connection.send(message)
 
-    async def run() -> None:
-        async with serve(answer, "127.0.0.1", 0, compression=None) as server:
-            ports.append(next(iter(server.sockets)).getsockname()[1])
-            ready.set()
-            await stopping.wait()
+    async def start() -> Server:
+        return await serve(answer, "127.0.0.1", 0, compression=None)
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
-    thread.start()
-    try:
-        if not ready.wait(SERVE_LIMIT_S):
-            raise NotTrue("the WebSocket server behind the proxies answers")
-        yield ports[0]
-    finally:
-        loop.call_soon_threadsafe(stopping.set)
-        thread.join(SERVE_LIMIT_S)
-        loop.close()
+    async def end(server: Server) -> None:
+        server.close()
+        await server.wait_closed()
+
+    with background_loop() as loop:
+        server = asyncio.run_coroutine_threadsafe(start(), loop).result(SERVE_LIMIT_S)
+        try:
+            yield next(iter(server.sockets)).getsockname()[1]
+        finally:
+            asyncio.run_coroutine_threadsafe(end(server), loop).result(SERVE_LIMIT_S)
 
 
 @contextmanager
@@ -208,20 +207,34 @@ def proxy(story: Story, folder: Path, kind: str, port: int, upstream: int) -> It
 @contextmanager
 def watched(watches: list[Watch]) -> Iterator[None]:
     """While this lasts, every relay is watched; it begins when each has exchanged something."""
-    threads = [threading.Thread(target=work) for one in watches for work in (one.hold, one.shake_hands)]
-    for thread in threads:
-        thread.start()
+    with background_loop() as loop:
+        stop = asyncio.Event()
+        works = [work(stop) for one in watches for work in (one.hold, one.shake_hands)]
+        running = [asyncio.run_coroutine_threadsafe(work, loop) for work in works]
+        try:
+            ends = time.monotonic() + SERVE_LIMIT_S
+            while not all(one.exchanged and one.handshakes for one in watches) and time.monotonic() < ends:
+                time.sleep(PACE_S)
+            yield
+            time.sleep(1.0)  # what a rotation breaks may show a moment later
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            for work in running:
+                work.result(SERVE_LIMIT_S)
+
+
+@contextmanager
+def background_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
     try:
-        ends = time.monotonic() + SERVE_LIMIT_S
-        while not all(one.exchanged and one.handshakes for one in watches) and time.monotonic() < ends:
-            time.sleep(PACE_S)
-        yield
-        time.sleep(1.0)  # what a rotation breaks may show a moment later
+        yield loop
     finally:
-        for one in watches:
-            one.stop.set()
-        for thread in threads:
-            thread.join()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def rotate(story: Story, second: Paste) -> None:
