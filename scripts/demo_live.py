@@ -5,79 +5,25 @@ Two reference relays (TLS, mTLS), nginx, HAProxy and Envoy. Whoever drops a sess
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from websockets.asyncio.client import connect
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import WebSocketException
-
 from scripts.story import KEYSTEAD, ROOT, NotTrue, Story, tell
 from tests import proxies
 from tests.material import CLIENT, Issued, Paste, issue, paste, root
+from tests.sessions import Watch, echoing, watched
 
 NAME = "live"
 MODES = {"live-tls": "tls", "live-mtls": "mtls", "live-nginx": "tls", "live-haproxy": "tls", "live-envoy": "tls"}
 SERVE_LIMIT_S = 20.0
 IN_SYNC_LIMIT_S = 20.0
-ANSWER_LIMIT_S = 5.0
-PACE_S = 0.02
-
-
-@dataclass
-class Watch:
-    """One relay watched from outside: a session that is held, and a new handshake again and again.
-
-    By asyncio: the blocking client of websockets reads and writes one TLS connection from two threads, which OpenSSL
-    does not allow. It then loses a request now and then, when TLS 1.3's tickets come while the request is written.
-    """
-
-    name: str
-    port: int
-    trust: ssl.SSLContext
-    paired: bool
-    exchanged: int = 0
-    handshakes: int = 0
-    faults: list[str] = field(default_factory=list)
-
-    def session(self, path: str) -> connect:
-        """A WebSocket session with it."""
-        return connect(f"wss://localhost:{self.port}/{path}", ssl=self.trust, proxy=None, compression=None)
-
-    async def hold(self, stop: asyncio.Event) -> None:
-        """One session (two peers, where peers are paired), a message every 20 ms."""
-        try:
-            async with AsyncExitStack() as held:
-                one = await held.enter_async_context(self.session("room"))
-                other = await held.enter_async_context(self.session("room")) if self.paired else one
-                while not stop.is_set():
-                    await one.send(f"message {self.exchanged}")
-                    if await asyncio.wait_for(other.recv(), ANSWER_LIMIT_S) != f"message {self.exchanged}":
-                        self.faults.append("a message came back as another")
-                    self.exchanged += 1
-                    await asyncio.sleep(PACE_S)
-        except (OSError, EOFError, TimeoutError, WebSocketException) as error:
-            self.faults.append(f"the session ended: {error!r}")
-
-    async def shake_hands(self, stop: asyncio.Event) -> None:
-        """A new connection every 20 ms, each with a request that is answered: an mTLS refusal would only show then."""
-        while not stop.is_set():
-            try:
-                async with self.session(f"handshake-{self.handshakes}"):
-                    self.handshakes += 1
-            except (OSError, EOFError, TimeoutError, WebSocketException) as error:
-                self.faults.append(f"a handshake failed: {error!r}")
-            await asyncio.sleep(PACE_S)
 
 
 def tell_story(story: Story) -> None:
@@ -90,7 +36,7 @@ def tell_story(story: Story) -> None:
     body = {"private_key": first.key, "certificate": first.certificate, "ca": first.ca}
     story.made("POST", "/certificates", {"name": NAME, **body})
     with ExitStack() as stack:
-        upstream = stack.enter_context(sessions())
+        upstream = stack.enter_context(echoing())
         ports = {name: proxies.free_port() for name in MODES}
         for name, mode in MODES.items():
             relay = {"name": name, "host": "localhost", "port": ports[name], "tls_mode": mode, "certificate": NAME}
@@ -140,29 +86,6 @@ def trust_of(first: Paste, clients: Issued, folder: Path) -> ssl.SSLContext:
 
 
 @contextmanager
-def sessions() -> Iterator[int]:
-    """The WebSocket server behind the proxies: what is sent comes back. Its port."""
-
-    async def answer(connection: ServerConnection) -> None:
-        async for message in connection:
-            await connection.send(message)
-
-    async def start() -> Server:
-        return await serve(answer, "127.0.0.1", 0, compression=None)
-
-    async def end(server: Server) -> None:
-        server.close()
-        await server.wait_closed()
-
-    with background_loop() as loop:
-        server = asyncio.run_coroutine_threadsafe(start(), loop).result(SERVE_LIMIT_S)
-        try:
-            yield next(iter(server.sockets)).getsockname()[1]
-        finally:
-            asyncio.run_coroutine_threadsafe(end(server), loop).result(SERVE_LIMIT_S)
-
-
-@contextmanager
 def process(*command: str, log: Path) -> Iterator[None]:
     """A command that runs meanwhile, and ends with 0 when it is told to."""
     with log.open("wb") as said:
@@ -202,39 +125,6 @@ def proxy(story: Story, folder: Path, kind: str, port: int, upstream: int) -> It
         config.write_text(head + made.target())
         with process(*KEYSTEAD, "agent", "--config", str(config), log=config.parent / "log"):
             yield
-
-
-@contextmanager
-def watched(watches: list[Watch]) -> Iterator[None]:
-    """While this lasts, every relay is watched; it begins when each has exchanged something."""
-    with background_loop() as loop:
-        stop = asyncio.Event()
-        works = [work(stop) for one in watches for work in (one.hold, one.shake_hands)]
-        running = [asyncio.run_coroutine_threadsafe(work, loop) for work in works]
-        try:
-            ends = time.monotonic() + SERVE_LIMIT_S
-            while not all(one.exchanged and one.handshakes for one in watches) and time.monotonic() < ends:
-                time.sleep(PACE_S)
-            yield
-            time.sleep(1.0)  # what a rotation breaks may show a moment later
-        finally:
-            loop.call_soon_threadsafe(stop.set)
-            for work in running:
-                work.result(SERVE_LIMIT_S)
-
-
-@contextmanager
-def background_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield loop
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 def rotate(story: Story, second: Paste) -> None:
